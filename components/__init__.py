@@ -1,0 +1,1 @@
+"""One module a component; `platform` wires them together."""

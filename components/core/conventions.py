@@ -1,0 +1,50 @@
+"""Names that more than one part of the platform has to agree on: labels, ports, GPU resource."""
+
+from typing import Literal
+
+PART_OF = "inference-platform"
+
+GATEWAY_PORT = 4000
+"""Port of the LiteLLM gateway, as clients use it today (row A1 of the systems table)."""
+VLLM_PORT = 8000
+"""Port of vLLM's API server, its default (row A2)."""
+OLLAMA_PORT = 11434
+"""Port of Ollama's API server, its default."""
+
+GPU_RESOURCE = "nvidia.com/gpu"
+"""Extended resource of NVIDIA's device plugin; also the key of the taint on GPU nodes."""
+
+DOCUMENT_KEY = "inference-platform/document-key"
+"""Annotation on workloads: the key of the stack document they were rendered from.
+
+A policy that refuses the workload repeats it, so that the message names the key to change.
+"""
+
+Role = Literal["engine", "gateway", "preload"]
+
+
+def selector(app: str, instance: str, role: Role) -> dict[str, str]:
+    """Labels that select the pods of one workload; they never change during its life."""
+    return {
+        "app.kubernetes.io/name": app,
+        "app.kubernetes.io/instance": instance,
+        "app.kubernetes.io/component": role,
+    }
+
+
+def labels(app: str, instance: str, role: Role) -> dict[str, str]:
+    """All labels of one workload's objects."""
+    return {
+        **selector(app, instance, role),
+        "app.kubernetes.io/part-of": PART_OF,
+        "app.kubernetes.io/managed-by": "pulumi",
+    }
+
+
+def document_key(*path: str) -> dict[str, str]:
+    """The annotation that leads from a workload back to the stack document.
+
+    Args:
+        path: Keys below `inference:platform`, outermost first.
+    """
+    return {DOCUMENT_KEY: ".".join(("inference:platform", *path))}

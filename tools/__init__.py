@@ -1,0 +1,1 @@
+"""What the make targets run: tools, embedded control plane, stacks, image pins, benchmarks."""
