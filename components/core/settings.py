@@ -29,3 +29,9 @@ ImageReference = Annotated[
 
 PositiveInt = Annotated[int, Field(gt=0, strict=True)]
 """A whole number above zero; a quoted number is a wrong type, not a number."""
+
+HostName = Annotated[
+    str,
+    StringConstraints(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]+$", max_length=253),
+]
+"""A full host name without wildcard (RFC 1123)."""

@@ -1,0 +1,129 @@
+"""Validation errors as sentences: what was asked, what is possible, which key to change."""
+
+import difflib
+import types
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+_PRIVATE = ("master_key",)
+"""Keys below which a value is never repeated."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where an error lies: its path in the document, and the model that holds its last key."""
+
+    path: tuple[str, ...]
+    model: type[BaseModel] | None
+
+
+def explain(error: ValidationError, model: type[BaseModel], root: str) -> tuple[str, ...]:
+    """One sentence for each error.
+
+    Args:
+        error: What pydantic found.
+        model: The model that was validated.
+        root: Key under which the document stands, the start of every path.
+
+    Returns:
+        Sentences that each name a key, in the document's order.
+    """
+    return tuple(
+        sentence
+        for details in error.errors(include_url=False)
+        for sentence in _sentences(details, _place(model, details["loc"], ()), root)
+    )
+
+
+def _sentences(details: ErrorDetails, place: _Place, root: str) -> Iterator[str]:
+    if details["type"] == "value_error" and not place.path:
+        yield from str(details.get("ctx", {}).get("error")).splitlines()
+        return
+    yield f"{'.'.join((root, *place.path))} {_problem(details, place)}"
+
+
+def _problem(details: ErrorDetails, place: _Place) -> str:
+    kind, context = details["type"], details.get("ctx", {})
+    if kind == "missing":
+        return f"is missing{_why(place)}"
+    if kind == "extra_forbidden":
+        return f"is not a key of this document; {_nearest(place)}"
+    if kind == "union_tag_invalid":
+        asked = f"{context['discriminator']} {context['tag']!r}"
+        return f"has {asked}; possible: {context['expected_tags']}"
+    if kind == "union_tag_not_found":
+        return f"is missing its key {context['discriminator']}"
+    if kind == "value_error":
+        return f"is refused: {context['error']}"
+    return f"{_asked(details, place)}: {_lower(details['msg'])}{_why(place)}"
+
+
+def _asked(details: ErrorDetails, place: _Place) -> str:
+    if any(key in _PRIVATE for key in place.path):
+        return "is refused"
+    return f"is {details['input']!r}"
+
+
+def _why(place: _Place) -> str:
+    """The description of the field, where it has one."""
+    field = place.model.model_fields.get(place.path[-1]) if place.model and place.path else None
+    return f" ({field.description.rstrip('.')})" if field and field.description else ""
+
+
+def _nearest(place: _Place) -> str:
+    known = tuple(place.model.model_fields) if place.model else ()
+    close = difflib.get_close_matches(place.path[-1], known, n=1)
+    near = f"did you mean {'.'.join((*place.path[:-1], close[0]))}? " if close else ""
+    return f"{near}Possible here: {', '.join(known)}"
+
+
+def _lower(message: str) -> str:
+    return message[:1].lower() + message[1:]
+
+
+def _place(annotation: Any, location: Sequence[int | str], path: tuple[str, ...]) -> _Place:  # noqa: ANN401 - annotations are of any type
+    """Follow a location through the annotations, leaving out what pydantic adds to it.
+
+    A location holds the tag of a discriminated union as if it were a key; the document does not.
+    """
+    if not location:
+        return _Place(path, None)
+    key, rest = str(location[0]), location[1:]
+    annotation = _bare(annotation)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        field = annotation.model_fields.get(key)
+        if field is None or not rest:
+            return _Place((*path, key), annotation)
+        return _place(field.annotation, rest, (*path, key))
+    if get_origin(annotation) in (Union, types.UnionType):
+        return _in_union(annotation, location, path)
+    if key == "[key]":
+        return _Place(path, None)
+    arguments = get_args(annotation)
+    return _place(arguments[-1] if arguments else None, rest, (*path, key))
+
+
+def _in_union(annotation: Any, location: Sequence[int | str], path: tuple[str, ...]) -> _Place:  # noqa: ANN401 - annotations are of any type
+    members = [_bare(member) for member in get_args(annotation)]
+    tagged = [member for member in members if _has_tag(member, location[0])]
+    if tagged:
+        return _place(tagged[0], location[1:], path) if location[1:] else _Place(path, None)
+    return _place(next(m for m in members if m is not types.NoneType), location, path)
+
+
+def _has_tag(member: Any, tag: int | str) -> bool:  # noqa: ANN401 - annotations are of any type
+    if not (isinstance(member, type) and issubclass(member, BaseModel)):
+        return False
+    annotations = [field.annotation for field in member.model_fields.values()]
+    return any(get_origin(a) is Literal and tag in get_args(a) for a in annotations)
+
+
+def _bare(annotation: Any) -> Any:  # noqa: ANN401 - annotations are of any type
+    """The type inside Annotated, which may be nested."""
+    while get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    return annotation

@@ -1,0 +1,93 @@
+"""Network policies: who may talk to whom, said once per workload, closed everywhere else."""
+
+from collections.abc import Mapping, Sequence
+
+import pulumi
+from pulumi_kubernetes.networking.v1 import (
+    NetworkPolicy,
+    NetworkPolicyEgressRuleArgsDict,
+    NetworkPolicyIngressRuleArgsDict,
+    NetworkPolicyPeerArgsDict,
+    NetworkPolicySpecArgsDict,
+)
+
+_NAMESPACE_NAME = "kubernetes.io/metadata.name"
+
+PRIVATE_RANGES = (
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "100.64.0.0/10",
+    "169.254.0.0/16",
+)
+"""RFC 1918, RFC 6598 and link-local addresses: a download never goes to the cluster's own network
+or to the metadata service (169.254.169.254)."""
+
+
+def same_namespace(pod_labels: Mapping[str, str]) -> NetworkPolicyPeerArgsDict:
+    """Pods of the platform's own namespace; an empty mapping means all of them."""
+    return {"pod_selector": {"match_labels": dict(pod_labels)}}
+
+
+def other_namespace(
+    namespace: str, pod_labels: Mapping[str, str] | None = None
+) -> NetworkPolicyPeerArgsDict:
+    """Pods of one other namespace, known by the label that the API server itself sets."""
+    return {
+        "namespace_selector": {"match_labels": {_NAMESPACE_NAME: namespace}},
+        "pod_selector": {"match_labels": dict(pod_labels or {})},
+    }
+
+
+def ingress(
+    peers: Sequence[NetworkPolicyPeerArgsDict], port: int
+) -> NetworkPolicyIngressRuleArgsDict:
+    """Let peers reach one TCP port."""
+    return {"from_": list(peers), "ports": [{"protocol": "TCP", "port": port}]}
+
+
+def egress(
+    peers: Sequence[NetworkPolicyPeerArgsDict], port: int
+) -> NetworkPolicyEgressRuleArgsDict:
+    """Reach one TCP port of peers."""
+    return {"to": list(peers), "ports": [{"protocol": "TCP", "port": port}]}
+
+
+def internet_egress() -> NetworkPolicyEgressRuleArgsDict:
+    """Reach HTTPS servers outside; no private address, so neither the cluster nor its metadata."""
+    return {
+        "to": [{"ip_block": {"cidr": "0.0.0.0/0", "except_": list(PRIVATE_RANGES)}}],
+        "ports": [{"protocol": "TCP", "port": 443}],
+    }
+
+
+def dns_egress() -> NetworkPolicyEgressRuleArgsDict:
+    """Resolve names at the cluster's DNS service."""
+    return {
+        "to": [other_namespace("kube-system", {"k8s-app": "kube-dns"})],
+        "ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")],
+    }
+
+
+def policy_spec(
+    pod_labels: Mapping[str, str],
+    *,
+    ingress_rules: Sequence[NetworkPolicyIngressRuleArgsDict] = (),
+    egress_rules: Sequence[NetworkPolicyEgressRuleArgsDict] = (),
+) -> NetworkPolicySpecArgsDict:
+    """A policy in both directions: what no rule allows is closed."""
+    return {
+        "pod_selector": {"match_labels": dict(pod_labels)},
+        "policy_types": ["Ingress", "Egress"],
+        "ingress": list(ingress_rules),
+        "egress": list(egress_rules),
+    }
+
+
+def network_policy(
+    name: str, namespace: str, spec: NetworkPolicySpecArgsDict, opts: pulumi.ResourceOptions
+) -> NetworkPolicy:
+    """The NetworkPolicy `name`, usually a child of the workload that it protects."""
+    return NetworkPolicy(
+        name, metadata={"name": name, "namespace": namespace}, spec=spec, opts=opts
+    )

@@ -1,0 +1,204 @@
+"""The wiring: a stack document in, the platform's components out, each told what it needs."""
+
+import hashlib
+
+import pulumi
+from pulumi_kubernetes import Provider
+from pulumi_kubernetes.networking.v1 import NetworkPolicyPeerArgsDict
+
+from components import ollama, vllm
+from components.core.conventions import (
+    GATEWAY_PORT,
+    OLLAMA_PORT,
+    VLLM_PORT,
+    Role,
+    document_key,
+)
+from components.core.drain import DrainChain
+from components.document import PlatformSettings
+from components.exposure import GatewayRoute
+from components.litellm import Backend, LiteLlmGateway
+from components.model_cache import ModelCache
+from components.namespace import PlatformNamespace
+from components.network import other_namespace, same_namespace
+from components.node_pools import GpuNodePool
+from components.workloads import Identity
+
+
+class Platform(pulumi.ComponentResource):
+    """Everything that one stack document asks for."""
+
+    gateway_url: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        settings: PlatformSettings,
+        *,
+        gateway_key: pulumi.Input[str] | None,
+        provider: Provider,
+    ) -> None:
+        opts = pulumi.ResourceOptions(providers=[provider])
+        super().__init__("inference:platform:Platform", name, None, opts)
+        drain = DrainChain(settings.streams.longest_seconds)
+        child = pulumi.ResourceOptions(parent=self)
+        for pool, pool_settings in settings.node_pools.items():
+            GpuNodePool(
+                pool,
+                pool_settings,
+                node_class=settings.cluster.node_class,
+                drain=drain,
+                opts=child,
+            )
+        namespace = PlatformNamespace(settings.namespace, opts=child)
+        inside = pulumi.ResourceOptions(parent=self, depends_on=[namespace])
+        for alias in settings.vllm_models:
+            _vllm_server(alias, settings, drain, inside)
+        if settings.ollama is not None:
+            _ollama_server(settings.ollama, settings, drain, inside)
+        who = gateway_identity(settings)
+        gateway = LiteLlmGateway(
+            "gateway",
+            settings.gateway,
+            who=who,
+            backends=backends(settings),
+            callers=gateway_callers(settings),
+            key=gateway_key,
+            drain=drain,
+            opts=inside,
+        )
+        if settings.exposure is not None:
+            GatewayRoute("gateway-route", settings.exposure, who=who, drain=drain, opts=inside)
+        self.gateway_url = gateway.service_name.apply(
+            lambda host: f"http://{host}:{GATEWAY_PORT}/v1"
+        )
+        self.register_outputs({"gateway_url": self.gateway_url})
+
+
+def _vllm_server(
+    alias: str, settings: PlatformSettings, drain: DrainChain, opts: pulumi.ResourceOptions
+) -> None:
+    model = settings.vllm_models[alias]
+    claim = f"{model.service_name}-models"
+    who = _identity("vllm", model.service_name, settings, "preload", "models", alias)
+    cache = ModelCache(
+        f"{alias}-cache",
+        model.cache,
+        who=who,
+        claim_name=claim,
+        preload_name=f"{model.service_name}-preload-{model.revision[:8]}",
+        preload_pod=vllm.preload_pod(model, claim),
+        opts=opts,
+    )
+    direct = [other_namespace(c.namespace, c.pod_labels) for c in model.direct_clients]
+    vllm.VllmServer(
+        alias,
+        model,
+        who=vllm_identity(alias, settings),
+        claim_name=claim,
+        callers=[*_engine_callers(settings), *direct],
+        drain=drain,
+        spare_gpus=settings.spare_gpus(model.pool),
+        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[cache])),
+    )
+
+
+def _ollama_server(
+    server: ollama.OllamaServerSettings,
+    settings: PlatformSettings,
+    drain: DrainChain,
+    opts: pulumi.ResourceOptions,
+) -> None:
+    models = settings.ollama_models
+    claim = f"{server.service_name}-models"
+    sources = ",".join(sorted(model.source for model in models.values()))
+    cache = ModelCache(
+        "ollama-cache",
+        server.cache,
+        who=_identity("ollama", server.service_name, settings, "preload", "ollama"),
+        claim_name=claim,
+        preload_name=f"{server.service_name}-preload-{_short_hash(sources)}",
+        preload_pod=ollama.preload_pod(server, models, claim),
+        opts=opts,
+    )
+    ollama.OllamaServer(
+        "ollama",
+        server,
+        who=ollama_identity(server, settings),
+        models=models,
+        claim_name=claim,
+        callers=_engine_callers(settings),
+        drain=drain,
+        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[cache])),
+    )
+
+
+def backends(settings: PlatformSettings) -> tuple[Backend, ...]:
+    """The gateway's models, derived from the document's (row A5): an alias stands in it once."""
+    on_vllm = [
+        Backend(
+            alias=alias,
+            litellm_model=f"hosted_vllm/{alias}",
+            api_base=f"http://{model.service_name}:{VLLM_PORT}/v1",
+            parameters={},
+            pod_labels=vllm_identity(alias, settings).selector,
+            port=VLLM_PORT,
+        )
+        for alias, model in settings.vllm_models.items()
+    ]
+    if settings.ollama is None:
+        return tuple(on_vllm)
+    server = settings.ollama
+    on_ollama = [
+        Backend(
+            alias=alias,
+            litellm_model=f"ollama_chat/{model.source}",
+            api_base=f"http://{server.service_name}:{OLLAMA_PORT}",
+            parameters={"num_ctx": model.max_model_len},
+            pod_labels=ollama_identity(server, settings).selector,
+            port=OLLAMA_PORT,
+        )
+        for alias, model in settings.ollama_models.items()
+    ]
+    return (*on_vllm, *on_ollama)
+
+
+def gateway_identity(settings: PlatformSettings) -> Identity:
+    """Names and labels of the gateway."""
+    return _identity("litellm", settings.gateway.service_name, settings, "gateway", "gateway")
+
+
+def vllm_identity(alias: str, settings: PlatformSettings) -> Identity:
+    """Names and labels of one model's server."""
+    name = settings.vllm_models[alias].service_name
+    return _identity("vllm", name, settings, "engine", "models", alias)
+
+
+def ollama_identity(server: ollama.OllamaServerSettings, settings: PlatformSettings) -> Identity:
+    """Names and labels of the Ollama server."""
+    return _identity("ollama", server.service_name, settings, "engine", "ollama")
+
+
+def gateway_callers(settings: PlatformSettings) -> list[NetworkPolicyPeerArgsDict]:
+    """Who may reach the gateway: its own namespace, named ones, the way in, monitoring."""
+    namespaces = list(settings.gateway.client_namespaces)
+    if settings.exposure is not None:
+        namespaces.append(settings.exposure.parent_gateway.namespace)
+    others = [other_namespace(namespace) for namespace in dict.fromkeys(namespaces)]
+    return [same_namespace({}), *others, _monitoring(settings)]
+
+
+def _engine_callers(settings: PlatformSettings) -> list[NetworkPolicyPeerArgsDict]:
+    return [same_namespace(gateway_identity(settings).selector), _monitoring(settings)]
+
+
+def _monitoring(settings: PlatformSettings) -> NetworkPolicyPeerArgsDict:
+    return other_namespace(settings.monitoring.namespace, {"app.kubernetes.io/name": "prometheus"})
+
+
+def _identity(app: str, name: str, settings: PlatformSettings, role: Role, *key: str) -> Identity:
+    return Identity(app, name, settings.namespace, role, document_key(*key))
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

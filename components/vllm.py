@@ -1,0 +1,217 @@
+"""One model on vLLM: its server, its arguments, and the Job that brings its weights.
+
+Owns the Deployment, its Service and its network policy. The weights' volume is `model_cache`'s, the
+nodes are `node_pools`'.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import pulumi
+from pulumi_kubernetes.core.v1 import ContainerArgsDict, PodSpecArgsDict, VolumeArgsDict
+from pulumi_kubernetes.networking.v1 import NetworkPolicyPeerArgsDict
+from pydantic import Field
+
+from components.core.conventions import GPU_RESOURCE, VLLM_PORT
+from components.core.drain import DrainChain
+from components.core.engine_args import ServeArguments
+from components.core.images import image
+from components.core.settings import DnsLabel, ImageReference, PositiveInt, Revision, Settings
+from components.model_cache import ModelCacheSettings
+from components.network import ingress, network_policy, policy_spec
+from components.pods import (
+    environment,
+    hardened_pod,
+    http_probe,
+    mounts,
+    resources,
+    rollout,
+    scratch,
+)
+from components.workloads import HTTP, Identity, Replicas, server
+
+USER, GROUP = 2000, 0
+"""User `vllm` of the image; folders under its home belong to group 0, others are unsupported."""
+
+_MODELS = "/models"
+_HOME = "/home/vllm"
+_PROBE_PERIOD_SECONDS = 10
+_NODE_SECONDS = 900
+"""Until a new GPU node has joined and pulled the 9 GB image: 511 s were measured for a cold node
+(284 s provisioning, 126 s initialisation, 101 s image), with room for a second try."""
+_KEEP_ALIVE_SECONDS = 120
+"""Longer than any client keeps an idle connection, else requests meet a closed one."""
+
+
+class DirectClient(Settings):
+    """Pods that may call the engine without the gateway."""
+
+    namespace: DnsLabel
+    pod_labels: Annotated[dict[str, str], Field(min_length=1)]
+
+
+class VllmServerSettings(Settings):
+    """What a stack may say about one model on vLLM."""
+
+    engine: Literal["vllm"]
+    source: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$", description="Hub id, org/name.")]
+    revision: Revision
+    service_name: DnsLabel
+    service_type: Annotated[
+        Literal["ClusterIP"],
+        Field(description="An engine has no authentication of its own; expose the gateway."),
+    ] = "ClusterIP"
+    pool: str
+    max_model_len: PositiveInt
+    gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] = 0.9
+    tensor_parallel: PositiveInt = 1
+    replicas: PositiveInt = 1
+    cpu: PositiveInt = 4
+    memory_gib: PositiveInt = 16
+    startup_seconds: Annotated[
+        PositiveInt, Field(description="Loading, compiling and graphs, once weights are there.")
+    ] = 900
+    cache: ModelCacheSettings
+    direct_clients: tuple[DirectClient, ...] = ()
+    image: ImageReference | None = None
+
+    @property
+    def model_path(self) -> str:
+        """Where this revision lies on the cache volume."""
+        return f"{_MODELS}/{self.source}/{self.revision}"
+
+    @property
+    def gpus(self) -> int:
+        """GPUs that all replicas take together."""
+        return self.replicas * self.tensor_parallel
+
+
+class VllmServer(pulumi.ComponentResource):
+    """A vLLM Deployment that only the gateway, monitoring and named clients may reach."""
+
+    service_name: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        settings: VllmServerSettings,
+        *,
+        who: Identity,
+        claim_name: pulumi.Input[str],
+        callers: Sequence[NetworkPolicyPeerArgsDict],
+        drain: DrainChain,
+        spare_gpus: int,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("inference:serving:VllmServer", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        network_policy(
+            who.name,
+            who.namespace,
+            policy_spec(who.selector, ingress_rules=[ingress(callers, VLLM_PORT)]),
+            child,
+        )
+        shared = settings.cache.access_mode == "ReadWriteMany"
+        replicas = Replicas(
+            count=settings.replicas,
+            strategy=rollout(surge=shared and spare_gpus >= settings.tensor_parallel),
+            grace_seconds=drain.pod_grace_seconds,
+            start_seconds=_NODE_SECONDS + settings.startup_seconds,
+        )
+        pod = server_pod(name, settings, drain, claim_name)
+        self.service_name = server(who, replicas, pod, VLLM_PORT, child).metadata.name
+        self.register_outputs({"service_name": self.service_name})
+
+
+def serve_arguments(alias: str, settings: VllmServerSettings, drain: DrainChain) -> ServeArguments:
+    """The engine's arguments; it answers to its alias and, for direct clients, to its hub id."""
+    return ServeArguments(
+        model=settings.model_path,
+        served_model_names=(alias, settings.source),
+        max_model_len=settings.max_model_len,
+        gpu_memory_utilization=settings.gpu_memory_utilization,
+        tensor_parallel_size=settings.tensor_parallel,
+        port=VLLM_PORT,
+        shutdown_timeout_seconds=drain.shutdown_timeout_seconds,
+    )
+
+
+def server_pod(
+    alias: str, settings: VllmServerSettings, drain: DrainChain, claim_name: pulumi.Input[str]
+) -> PodSpecArgsDict:
+    """The server's pod: weights read-only, everything else it writes in scratch folders."""
+    container: ContainerArgsDict = {
+        "name": "vllm",
+        "image": settings.image or image("vllm"),
+        "args": list(serve_arguments(alias, settings, drain).render()),
+        "env": environment(_server_environment(settings)),
+        "ports": [{"name": HTTP, "container_port": VLLM_PORT}],
+        "resources": resources(settings.cpu, settings.memory_gib, gpus=settings.tensor_parallel),
+        "startup_probe": http_probe(
+            "/health",
+            HTTP,
+            period=_PROBE_PERIOD_SECONDS,
+            failures=math.ceil(settings.startup_seconds / _PROBE_PERIOD_SECONDS),
+        ),
+        "readiness_probe": http_probe("/health", HTTP, period=5, failures=3),
+        "liveness_probe": http_probe("/health", HTTP, period=10, failures=6),
+        "lifecycle": {"pre_stop": {"sleep": {"seconds": drain.pre_stop_seconds}}},
+        "volume_mounts": [
+            {"name": "models", "mount_path": _MODELS, "read_only": True},
+            *mounts(home=_HOME, tmp="/tmp", shm="/dev/shm"),
+        ],
+    }
+    pod = hardened_pod(
+        [container],
+        [
+            _models_volume(claim_name),
+            scratch("home", "10Gi"),
+            scratch("tmp", "5Gi"),
+            scratch("shm", "1Gi", memory=True),
+        ],
+        uid=USER,
+        group=GROUP,
+    )
+    return {
+        **pod,
+        "node_selector": {"karpenter.sh/nodepool": settings.pool},
+        "tolerations": [{"key": GPU_RESOURCE, "operator": "Exists", "effect": "NoSchedule"}],
+    }
+
+
+def preload_pod(settings: VllmServerSettings, claim_name: str) -> PodSpecArgsDict:
+    """The pod that downloads the pinned revision into the cache, by the hub client of the image.
+
+    A flat folder a revision, so that an older one stays whole while its servers still run.
+    """
+    container: ContainerArgsDict = {
+        "name": "download",
+        "image": settings.image or image("vllm"),
+        "command": ["hf", "download", settings.source],
+        "args": [f"--revision={settings.revision}", f"--local-dir={settings.model_path}"],
+        "env": environment({"HOME": "/tmp", "HF_HOME": "/tmp/hf", "HF_HUB_DISABLE_TELEMETRY": "1"}),
+        "resources": resources(1, 4),
+        "volume_mounts": mounts(models=_MODELS, tmp="/tmp"),
+    }
+    return hardened_pod(
+        [container],
+        [_models_volume(claim_name), scratch("tmp", "5Gi")],
+        uid=USER,
+        group=GROUP,
+    )
+
+
+def _models_volume(claim_name: pulumi.Input[str]) -> VolumeArgsDict:
+    return {"name": "models", "persistent_volume_claim": {"claim_name": claim_name}}
+
+
+def _server_environment(settings: VllmServerSettings) -> dict[str, str]:
+    return {
+        "HOME": _HOME,
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_ENGINE_READY_TIMEOUT_S": str(settings.startup_seconds),
+        "VLLM_HTTP_TIMEOUT_KEEP_ALIVE": str(_KEEP_ALIVE_SECONDS),
+    }
