@@ -1,0 +1,1 @@
+"""The policy pack: refuses unsafe changes in preview. Of the rest it imports `components.core`."""

@@ -1,0 +1,193 @@
+"""Which containers are engines, and what their command lines mean (policy ML-01)."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from pulumi_policy import Severity
+
+from components.core.conventions import GPU_RESOURCE, PART_OF, Role
+from components.core.engine_args import MAX_MODEL_LEN_CAP, Reading, max_model_len, serve_line
+from components.core.launch import Launch, Word
+from policies.adapter import Breach, Parameters, Rule
+from policies.objects import Container, Pod, Resource
+
+NAME_LABEL = "app.kubernetes.io/name"
+COMPONENT_LABEL = "app.kubernetes.io/component"
+_PART_OF_LABEL = "app.kubernetes.io/part-of"
+ENGINE_NAMES = frozenset({"vllm", "ollama"})
+
+_MENTION = re.compile(r"\bvllm\s+serve\b|\bvllm\.entrypoints\b")
+_OWN_FLAG = re.compile(r"--(max[_-]model[_-]len|gpu[_-]memory[_-]util|served[_-]model[_-]name)")
+_API_SERVER = re.compile(r"vllm\.entrypoints\.(\w+\.)*(api|grpc)_server")
+_COMMAND_LINES = frozenset({"vllm", "vllm.entrypoints.cli.main"})
+_OWN_PROGRAM = "the image's own program"
+_HELPERS = frozenset(
+    {"hf", "huggingface-cli", "huggingface_hub", "vllm.entrypoints.openai.run_batch"}
+)
+"""Programs of vLLM's image that end by themselves and serve nobody."""
+_HELPER_COMMANDS = frozenset({"bench", "chat", "complete", "collect-env", "run-batch"})
+"""Subcommands of `vllm` of which the same holds."""
+
+
+@dataclass(frozen=True)
+class OtherProgram:
+    """The container runs something that is known not to be vLLM's server."""
+
+
+@dataclass(frozen=True)
+class Opaque:
+    """Nobody can say from the manifest what the container runs."""
+
+    why: str
+
+
+def has_role(labels: Mapping[str, str], role: Role) -> bool:
+    """Whether labels give a part of this platform that role; other charts use the words too."""
+    return labels.get(COMPONENT_LABEL) == role and labels.get(_PART_OF_LABEL) == PART_OF
+
+
+def is_engine_pod(pod: Pod) -> bool:
+    """Whether a pod serves a model: by our labels, by an image, or by what it starts."""
+    return (
+        pod.labels.get(COMPONENT_LABEL) == "engine"
+        or pod.labels.get(NAME_LABEL) in ENGINE_NAMES
+        or any(_engine_container(container, pod) for container in pod.containers)
+    )
+
+
+def vllm_server(container: Container, pod: Pod) -> tuple[Word, ...] | Opaque | None:
+    """The words after `vllm serve` of a container that is, or may be, vLLM's server.
+
+    Returns:
+        The words; Opaque when it should be one and cannot be read; None for another container.
+    """
+    named = "vllm" in container.repository or _alone_in_vllm_pod(container, pod)
+    flags = any(_OWN_FLAG.search(word) for word in _texts(container))
+    entrypoint = ("vllm", "serve") if named or flags else (_OWN_PROGRAM,)
+    meaning = _serve_words(container.launched(*entrypoint))
+    if isinstance(meaning, tuple):
+        return meaning
+    if isinstance(meaning, OtherProgram):
+        return None
+    mentioned = bool(_MENTION.search(" ".join(_texts(container))))
+    suspicious = named and container.serves and _looks_serving(container)
+    return meaning if mentioned or suspicious or flags else None
+
+
+def _serve_words(started: Launch) -> tuple[Word, ...] | OtherProgram | Opaque:
+    """The words after `vllm serve` or `python -m vllm.entrypoints...`, if the launch is one."""
+    words = list(started.words)
+    if started.opaque or not words or not isinstance(words[0], str):
+        return Opaque(started.opaque or "its program is unknown")
+    program = started.program
+    if re.fullmatch(r"python[\d.]*", program):
+        words = _python_target(words)
+        program = str(words[0]).rpartition("/")[2] if words else program
+    if _API_SERVER.fullmatch(program):
+        return tuple(words[1:])
+    if program in _COMMAND_LINES:
+        return _subcommand(words)
+    return OtherProgram() if program in _HELPERS else Opaque("it starts another program")
+
+
+def _subcommand(words: Sequence[Word]) -> tuple[Word, ...] | OtherProgram | Opaque:
+    subcommand = words[1] if len(words) > 1 else ""
+    if subcommand == "serve":
+        return tuple(words[2:])
+    known = subcommand in _HELPER_COMMANDS
+    return OtherProgram() if known else Opaque("it gives vllm a subcommand that may serve")
+
+
+def _python_target(words: Sequence[Word]) -> list[Word]:
+    """Words from the module of `python -m MODULE` or the file of `python FILE` on."""
+    for position, word in enumerate(words[1:], start=1):
+        if word == "-m":
+            return list(words[position + 1 :])
+        if word == "-c":
+            return []
+        if not (isinstance(word, str) and word.startswith("-")):
+            return list(words[position:])
+    return []
+
+
+def _texts(container: Container) -> list[str]:
+    """The words of `command` and `args` as they stand in the manifest."""
+    parts = (container.node.at("command"), container.node.at("args"))
+    return [word.text for part in parts for word in part.elements() if word.text]
+
+
+def _engine_container(container: Container, pod: Pod) -> bool:
+    if "ollama" in container.repository:
+        return container.serves
+    return container.serves and vllm_server(container, pod) is not None
+
+
+def _alone_in_vllm_pod(container: Container, pod: Pod) -> bool:
+    """Whether our labels say vLLM and no other container could be meant."""
+    name = pod.labels.get(NAME_LABEL)
+    labelled = name == "vllm" or (name not in ENGINE_NAMES and has_role(pod.labels, "engine"))
+    others = [other for other in pod.containers if other.role == "main" and other != container]
+    return labelled and container.role == "main" and (not others or _wants_gpu(container))
+
+
+def _looks_serving(container: Container) -> bool:
+    ports = container.node.at("ports")
+    return ports.unknown or any(True for _ in ports.elements()) or _wants_gpu(container)
+
+
+def _wants_gpu(container: Container) -> bool:
+    resources = container.node.at("resources")
+    return any(not resources.at(part, GPU_RESOURCE).absent for part in ("limits", "requests"))
+
+
+def _check_length(resource: Resource, parameters: Parameters) -> Iterator[Breach]:
+    cap = int(parameters["max_model_len_cap"])
+    for pod in resource.pods:
+        for container in pod.containers:
+            server = vllm_server(container, pod)
+            if server is not None:
+                yield from _length_breach(container, server, cap)
+
+
+def _length_breach(
+    container: Container, server: tuple[Word, ...] | Opaque, cap: int
+) -> Iterator[Breach]:
+    possible = f"1 to {cap} tokens are possible"
+    args = container.node.at("args")
+    node = next((part for part in (args, container.node) if not part.absent), container.node)
+    if isinstance(server, Opaque):
+        asked = f"hides the context length of {container.title} from the preview: {server.why}"
+        yield Breach(node, asked, f"arguments of `vllm serve` with {possible}", "max_model_len")
+        return
+    length = max_model_len(serve_line(server))
+    if isinstance(length, Reading):
+        yield Breach(node, f"{_WRONG[length]} in {container.title}", possible, "max_model_len")
+    elif length > cap:
+        asked = f"asks for a context of {length} tokens in {container.title}"
+        yield Breach(node, asked, f"{possible} (parameter max_model_len_cap)", "max_model_len")
+
+
+_WRONG = {
+    Reading.ABSENT: "sets no --max-model-len",
+    Reading.EMPTY: "sets --max-model-len to nothing",
+    Reading.AUTO: "leaves --max-model-len to the engine (auto)",
+    Reading.UNPARSEABLE: "sets --max-model-len to something that the engine cannot read",
+    Reading.UNKNOWN: "decides --max-model-len only later, it must be known at preview,",
+}
+
+MAX_MODEL_LEN_SET = Rule(
+    name="ml-01-max-model-len-set",
+    severity=Severity.HIGH,
+    description="Every vLLM server says how long a context may be, and stays under the cap.",
+    remediation="Set max_model_len of the model in the stack document to a number under the cap.",
+    check=_check_length,
+    parameters={
+        "max_model_len_cap": {
+            "type": "integer",
+            "minimum": 1,
+            "default": MAX_MODEL_LEN_CAP,
+            "description": "Longest context in tokens that a model may be given.",
+        }
+    },
+)
