@@ -1,0 +1,140 @@
+"""What the serving tests take from the stacks: the containers of vLLM and LiteLLM, as rendered.
+
+`_objects` is THE ONE PLACE where rendered stacks come in; it gives the objects that a stack would
+send to the API server. Everything else in this folder reads the containers found in them.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+import pulumi
+import pulumi_kubernetes as k8s
+import yaml
+
+from components.document import read_document
+from components.platform import Platform
+
+STACKS = ("dev", "production")
+
+MASTER_KEY = "akko-dev-litellm-key"
+"""Row A2; what every Secret of a container holds in these tests."""
+
+_CHECKOUT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Container:
+    """One rendered container.
+
+    Attributes:
+        workload: Name of its Deployment.
+        args: Its `args`, what stands after the image's own entry point.
+        environment: Its environment, with a test value for each Secret.
+        readiness_path: Path of its readiness probe.
+        liveness_path: Path of its liveness probe.
+        config: Its mounted `config.yaml`; empty where it has none.
+    """
+
+    workload: str
+    args: tuple[str, ...]
+    environment: Mapping[str, str]
+    readiness_path: str
+    liveness_path: str
+    config: Mapping[str, Any]
+
+    @property
+    def aliases(self) -> frozenset[str]:
+        """The model names that clients may ask a gateway for."""
+        own = {entry["model_name"] for entry in self.config["model_list"]}
+        return frozenset(own | self.config["router_settings"].get("model_group_alias", {}).keys())
+
+
+@cache
+def engines(stack: str) -> tuple[Container, ...]:
+    """The vLLM containers of a committed stack.
+
+    Args:
+        stack: Its name.
+    """
+    return tuple(_containers(_objects(stack), "vllm"))
+
+
+@cache
+def gateway(stack: str) -> Container:
+    """The LiteLLM container of a committed stack.
+
+    Args:
+        stack: Its name.
+    """
+    (only,) = _containers(_objects(stack), "litellm")
+    return only
+
+
+class _Recorder(pulumi.runtime.Mocks):
+    """Takes down every object that the program registers."""
+
+    def __init__(self) -> None:
+        self.objects: list[Mapping[str, Any]] = []
+
+    def new_resource(
+        self, args: pulumi.runtime.MockResourceArgs
+    ) -> tuple[str | None, dict[Any, Any]]:
+        # The SDK declares a bare dict.
+        inputs = cast("dict[str, Any]", args.inputs)  # pyright: ignore[reportUnknownMemberType]
+        self.objects.append(inputs)
+        return args.name, inputs
+
+    def call(
+        self, args: pulumi.runtime.MockCallArgs
+    ) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
+        raise AssertionError(f"the program calls {args.token}, which needs a cluster")
+
+
+@cache
+def _objects(stack: str) -> tuple[Mapping[str, Any], ...]:
+    """The objects of a committed stack, as they would go to the API server."""
+    file = yaml.safe_load((_CHECKOUT / f"Pulumi.{stack}.yaml").read_text("utf-8"))
+    settings = read_document(file["config"]["inference:platform"])
+    recorder = _Recorder()
+    pulumi.runtime.set_mocks(recorder, project="inference", stack=stack)
+
+    def program() -> None:
+        Platform(stack, settings, gateway_key=MASTER_KEY, provider=k8s.Provider("kubernetes"))
+
+    # The SDK does not type it; it waits until every registration is done.
+    test = cast("Callable[..., Callable[[], None]]", pulumi.runtime.test)  # pyright: ignore[reportUnknownMemberType]
+    test(program)()
+    return tuple(recorder.objects)
+
+
+def _containers(objects: Sequence[Mapping[str, Any]], name: str) -> Iterator[Container]:
+    """The Deployments' containers of that name."""
+    files = {
+        item["metadata"]["name"]: item["data"]
+        for item in objects
+        if item.get("kind") == "ConfigMap"
+    }
+    for item in objects:
+        if item.get("kind") != "Deployment":
+            continue
+        pod = item["spec"]["template"]["spec"]
+        mounted = [
+            volume["configMap"]["name"] for volume in pod["volumes"] if "configMap" in volume
+        ]
+        config: dict[str, Any] = yaml.safe_load(files[mounted[0]]["config.yaml"]) if mounted else {}
+        for container in pod["containers"]:
+            if container["name"] == name:
+                yield Container(
+                    workload=item["metadata"]["name"],
+                    args=tuple(container["args"]),
+                    environment={
+                        variable["name"]: variable.get("value", MASTER_KEY)
+                        for variable in container["env"]
+                    },
+                    readiness_path=container["readinessProbe"]["httpGet"]["path"],
+                    liveness_path=container["livenessProbe"]["httpGet"]["path"],
+                    config=config,
+                )
