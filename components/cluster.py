@@ -86,6 +86,11 @@ def check_cluster(settings: ClusterSettings, *, preview: bool) -> str | None:
     return None
 
 
+def server_of(context: str) -> str:
+    """Address of the API server behind a context of the kubeconfig, empty if there is none."""
+    return _servers_by_context(kubeconfig_files(os.environ)).get(context, "")
+
+
 def kubeconfig_files(environ: Mapping[str, str]) -> tuple[Path, ...]:
     """The kubeconfig files that kubectl and the provider would read, in their order."""
     named = [Path(entry) for entry in environ.get("KUBECONFIG", "").split(os.pathsep) if entry]

@@ -1,0 +1,233 @@
+"""`make up`, `preview`, `down`: one stack through the real engine, under the policy pack.
+
+Without a context the stack goes to an embedded control plane of its own, started when it is needed:
+as in life, development and production are two clusters. With a context it goes to that cluster,
+with the user's own state.
+"""
+
+import argparse
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from filelock import FileLock, Timeout
+
+from tools import control_plane, embedded_stack, summary
+from tools.catalogue import CONTROL_PLANE, PULUMI
+from tools.embedded_stack import CHECKOUT, MARK, RUN
+from tools.install import crd_folders, engine_environment, ensure
+from tools.own_cluster import check_own_cluster
+from tools.problem import ToolError
+
+DEFAULT_STACK = "dev"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one call of the engine needs.
+
+    Attributes:
+        stack: Name of the stack.
+        environ: Environment of the engine.
+        options: Options that stand behind every command.
+        plane: The embedded control plane, None for the user's own cluster.
+    """
+
+    stack: str
+    environ: Mapping[str, str]
+    options: tuple[str, ...]
+    plane: control_plane.ControlPlane | None
+
+
+def start_plane(home: Path) -> control_plane.ControlPlane:
+    """The running embedded control plane, built and started as far as it is missing."""
+    binaries = ensure([*PULUMI, *CONTROL_PLANE])
+    return control_plane.up(home, binaries, crd_files(), report=_say)
+
+
+def crd_files() -> list[Path]:
+    """The CRDs that stacks use, as YAML files; Karpenter's in the stricter form of AWS."""
+    folders = crd_folders()
+    return sorted(
+        path
+        for name, folder in folders.items()
+        if name != "karpenter-crds"
+        for path in folder.glob("*.yaml")
+    )
+
+
+def prepare_embedded(stack: str, run: Path, source: Path) -> Run:
+    """A run on the embedded control plane that leaves the project folder as it is."""
+    plane = start_plane(run / "control-plane")
+    home = run / "stacks"
+    environ = embedded_stack.environment(home, engine_environment())
+    environ["KUBECONFIG"] = str(plane.kubeconfig)
+    file = embedded_stack.stack_file(home, source, stack, plane, environ)
+    _recover(home, stack, environ)
+    return Run(stack, environ, (f"--config-file={file}",), plane)
+
+
+def prepare_own(stack: str, context: str, source: Path) -> Run:
+    """A run on the user's cluster, with the user's engine settings and state."""
+    check_own_cluster(stack, context, source)
+    ours = engine_environment()
+    return Run(stack, {**ours, **os.environ, "PATH": ours["PATH"]}, (), None)
+
+
+def engine(run: Run, command: Sequence[str], source: Path) -> int:
+    """Call the engine in the project folder; its output is the user's to see."""
+    arguments = ["pulumi", *command, f"--stack={run.stack}", *run.options]
+    if not sys.stdout.isatty():
+        arguments.append("--non-interactive")
+    return subprocess.run(arguments, cwd=source, env=dict(run.environ), check=False).returncode
+
+
+def up(run: Run, source: Path) -> int:
+    """Deploy the stack and say what there is now."""
+    begun = time.monotonic()
+    code = engine(run, ["up", "--yes", "--skip-preview=false", _policies(source)], source)
+    if code == 0 and run.plane is not None:
+        summary.print_summary(run.plane, run.stack, time.monotonic() - begun)
+    return code
+
+
+def preview(run: Run, source: Path) -> int:
+    """Show what would change, judged by the policy pack."""
+    return engine(run, ["preview", "--diff", _policies(source)], source)
+
+
+def down(run: Path) -> None:
+    """Stop a stack's control plane and remove everything that embedded runs have left of it.
+
+    A run that is at work there is ended, not awaited.
+
+    Raises:
+        ToolError: A file cannot be removed.
+    """
+    _end_others(run / "stacks")
+    with _alone(run):
+        control_plane.down(run / "control-plane")
+        shutil.rmtree(run, ignore_errors=True)
+    if run.exists():
+        raise ToolError(f"{run} cannot be removed: permit it, then `make down` again")
+    _say(f"{run.name}: nothing runs any more, and no data is left")
+
+
+@contextlib.contextmanager
+def _alone(run: Path) -> Generator[None]:
+    """One call at a time in a checkout; a second one says that it waits."""
+    run.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(run / "lock", mode=0o600)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        _say("another make is at work in this checkout; waiting for its end")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _policies(source: Path) -> str:
+    return f"--policy-pack={source / 'policies'}"
+
+
+def _recover(home: Path, stack: str, environ: Mapping[str, str]) -> None:
+    """After a killed run: wait for an engine that still works, then lift the lock it left."""
+    _wait_for_others(home)
+    locks = home / "state" / ".pulumi" / "locks" / "organization" / "inference" / stack
+    if any(locks.glob("*.json")):
+        _say("lifting the lock that an interrupted run has left")
+        subprocess.run(
+            ["pulumi", "cancel", "--yes", f"--stack={stack}"],
+            cwd=home,
+            env=dict(environ),
+            capture_output=True,
+            check=False,
+        )
+
+
+def _wait_for_others(home: Path) -> None:
+    """A killed `make` leaves its engine at work; two at once would fight over the state."""
+    others = _engines_at_work(home)
+    if others:
+        _say(f"an earlier run is still at work (process {others[0].pid}); waiting for its end")
+        psutil.wait_procs(others)
+
+
+def _end_others(home: Path) -> None:
+    others = _engines_at_work(home)
+    for process in others:
+        process.kill()
+    psutil.wait_procs(others)
+
+
+def _engines_at_work(home: Path) -> list[psutil.Process]:
+    found: list[psutil.Process] = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):  # ended meanwhile, or somebody else's
+            engine_of_ours = process.name() == "pulumi" and MARK in process.environ()
+            if engine_of_ours and process.environ()[MARK] == str(home):
+                found.append(process)
+    return found
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tools.stacks", description=__doc__)
+    parser.add_argument("command", choices=["up", "preview", "down"])
+    parser.add_argument("--stack", default="", help="which Pulumi.<stack>.yaml; down: all of them")
+    parser.add_argument("--context", default="", help="kube context of your own cluster")
+    parser.add_argument("--project", type=Path, default=CHECKOUT, help=argparse.SUPPRESS)
+    parser.add_argument("--run-folder", type=Path, default=RUN, help=argparse.SUPPRESS)
+    return parser.parse_args(argv)
+
+
+def _on_own_cluster(command: str, stack: str, context: str, source: Path) -> int:
+    run = prepare_own(stack, context, source)
+    if command == "down":
+        return engine(run, ["destroy"], source)
+    return up(run, source) if command == "up" else preview(run, source)
+
+
+def _embedded(command: str, stack: str, folder: Path, source: Path) -> int:
+    if command == "down":
+        for run in [folder / stack] if stack else sorted(folder.glob("*/")):
+            down(run)
+        return 0
+    with _alone(folder / stack):
+        run = prepare_embedded(stack, folder / stack, source)
+        return up(run, source) if command == "up" else preview(run, source)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; errors of the reader's making are one sentence on stderr, exit code 1."""
+    arguments = _arguments(argv)
+    command, source = arguments.command, arguments.project.resolve()
+    stack = arguments.stack or ("" if command == "down" else DEFAULT_STACK)
+    try:
+        if arguments.context:
+            stack = stack or DEFAULT_STACK
+            return _on_own_cluster(command, stack, arguments.context, source)
+        return _embedded(command, stack, arguments.run_folder.resolve(), source)
+    except (ToolError, control_plane.ControlPlaneError) as error:
+        _say(f"error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        _say("interrupted; the next call takes up from here")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

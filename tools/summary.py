@@ -1,0 +1,87 @@
+"""What stands on the embedded control plane after a deployment, and what to do next."""
+
+from typing import cast
+
+from rich.console import Console
+from rich.table import Table
+
+from components.core.conventions import GATEWAY_PORT, GPU_RESOURCE, PART_OF
+from tools.control_plane import ControlPlane
+from tools.control_plane.api import Api, Object
+from tools.control_plane.layout import Layout
+
+_OURS = f"labelSelector=app.kubernetes.io/part-of={PART_OF}"
+_WIDTH = 100
+
+
+def print_summary(plane: ControlPlane, stack: str, seconds: float) -> None:
+    """Print servers, their pods and nodes, the gateway's address and the next commands.
+
+    Args:
+        plane: The control plane that was deployed to.
+        stack: Name of the stack.
+        seconds: How long the engine took.
+    """
+    console = Console(width=_WIDTH, highlight=False)
+    with Api(Layout.of(plane.home), plane.server) as api:
+        pods = _items(api, f"/api/v1/pods?{_OURS}")
+        nodes = _items(api, "/api/v1/nodes")
+        console.print(servers(_items(api, f"/apis/apps/v1/deployments?{_OURS}"), pods))
+        made = nodes_by_karpenter(nodes)
+        if made.row_count:
+            console.print(made)
+        gateways = _items(api, "/api/v1/services?labelSelector=app.kubernetes.io/name=litellm")
+    console.print(f"The {stack} stack is up after {seconds:.0f} s, on the embedded control plane:")
+    console.print(
+        "objects, admission, scheduling and Karpenter are real, containers are simulated."
+    )
+    for gateway in gateways:
+        host = f"{gateway['metadata']['name']}.{gateway['metadata']['namespace']}"
+        console.print(f"For pods in the cluster the gateway is http://{host}:{GATEWAY_PORT}/v1")
+    console.print("\nNext:")
+    for command, meaning in (
+        (f"make preview STACK={stack}", f"after a change of Pulumi.{stack}.yaml"),
+        ("make kubeconfig", "how your own kubectl sees this cluster"),
+        ("make up CONTEXT=<context>", "the same stack on a cluster of yours"),
+        ("make down", "stop everything, leave nothing"),
+    ):
+        console.print(f"  {command:<30}{meaning}")
+
+
+def servers(deployments: list[Object], pods: list[Object]) -> Table:
+    """Each server with its pods: ready of wanted, and the nodes they run on."""
+    table = Table("server", "ready", "pods on", "image")
+    for deployment in deployments:
+        spec = deployment["spec"]
+        selector = spec["selector"]["matchLabels"].items()
+        on = {
+            pod["spec"].get("nodeName", "no node yet")
+            for pod in pods
+            if selector <= pod["metadata"]["labels"].items()
+        }
+        image = spec["template"]["spec"]["containers"][0]["image"]
+        ready = f"{deployment['status'].get('readyReplicas', 0)}/{spec['replicas']}"
+        table.add_row(
+            deployment["metadata"]["name"], ready, ", ".join(sorted(on)), image.partition("@")[0]
+        )
+    return table
+
+
+def nodes_by_karpenter(nodes: list[Object]) -> Table:
+    """The nodes that Karpenter made: pool, instance type, capacity, GPUs."""
+    table = Table("node by Karpenter", "pool", "instance type", "capacity", "GPUs")
+    for node in nodes:
+        labels = node["metadata"].get("labels", {})
+        if "karpenter.sh/nodepool" in labels:
+            table.add_row(
+                node["metadata"]["name"],
+                labels["karpenter.sh/nodepool"],
+                labels.get("node.kubernetes.io/instance-type", ""),
+                labels.get("karpenter.sh/capacity-type", ""),
+                node["status"].get("capacity", {}).get(GPU_RESOURCE, "0"),
+            )
+    return table
+
+
+def _items(api: Api, path: str) -> list[Object]:
+    return cast("list[Object]", (api.get(path) or {}).get("items", []))
