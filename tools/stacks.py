@@ -21,8 +21,9 @@ from filelock import FileLock, Timeout
 
 from tools import control_plane, embedded_stack, summary
 from tools.catalogue import CONTROL_PLANE, PULUMI
+from tools.control_plane import installed
 from tools.embedded_stack import CHECKOUT, MARK, RUN
-from tools.install import crd_folders, engine_environment, ensure
+from tools.install import engine_environment, ensure
 from tools.own_cluster import check_own_cluster
 from tools.problem import ToolError
 
@@ -48,18 +49,13 @@ class Run:
 
 def start_plane(home: Path) -> control_plane.ControlPlane:
     """The running embedded control plane, built and started as far as it is missing."""
-    binaries = ensure([*PULUMI, *CONTROL_PLANE])
-    return control_plane.up(home, binaries, crd_files(), report=_say)
-
-
-def crd_files() -> list[Path]:
-    """The CRDs that stacks use, as YAML files; Karpenter's in the stricter form of AWS."""
-    folders = crd_folders()
-    return sorted(
-        path
-        for name, folder in folders.items()
-        if name != "karpenter-crds"
-        for path in folder.glob("*.yaml")
+    ensure([*PULUMI, *CONTROL_PLANE])  # in one go, so that progress counts all of them
+    return control_plane.up(
+        home,
+        installed.binaries(),
+        installed.crds(),
+        api_port=control_plane.fixed_port(os.environ.get("INFERENCE_API_PORT")),
+        report=_say,
     )
 
 

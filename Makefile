@@ -1,0 +1,62 @@
+# Every target installs what it needs. STACK chooses Pulumi.<stack>.yaml; CONTEXT a cluster of yours.
+STACK ?= dev
+CONTEXT ?=
+PYTHON := .venv/bin/python
+STACKS := $(PYTHON) -m tools.stacks
+
+.PHONY: help install up preview down status kubeconfig schema test test-unit test-engine \
+        test-cluster test-serving lint format bench lock-images tools
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: ## Python dependencies into .venv, from uv.lock
+	@python3 tools/bootstrap.py
+
+up: install ## deploy STACK under the policy pack; without CONTEXT on an embedded control plane
+	@$(STACKS) up --stack "$(STACK)" --context "$(CONTEXT)"
+
+preview: install ## what `make up` would change, judged by the policy pack
+	@$(STACKS) preview --stack "$(STACK)" --context "$(CONTEXT)"
+
+down: install ## stop every embedded control plane and remove its data
+	@$(STACKS) down --stack "$(if $(filter file,$(origin STACK)),,$(STACK))" --context "$(CONTEXT)"
+
+status: install ## what runs of STACK's embedded control plane
+	@$(PYTHON) -m tools.control_plane status --home ".run/$(STACK)/control-plane"
+
+kubeconfig: install ## how kubectl sees STACK's embedded control plane
+	@$(PYTHON) -m tools.control_plane kubeconfig --home ".run/$(STACK)/control-plane"
+
+schema: install ## JSON Schema of the stack document, for editors
+	@$(PYTHON) -m tools.schema
+
+test: test-unit test-engine test-cluster ## unit, engine and cluster tests
+
+test-unit: install ## pure code and rendered objects
+	@$(PYTHON) -m pytest tests/unit
+
+test-engine: tools ## previews through the real Pulumi CLI, provider and policy process
+	@$(PYTHON) -m pytest tests/engine
+
+test-cluster: tools ## both stacks on the embedded control plane
+	@$(PYTHON) -m pytest tests/cluster
+
+test-serving: install ## rendered commands on real vLLM (CPU) and real LiteLLM; several GB
+	@$(PYTHON) -m tests.serving.environments && $(PYTHON) -m pytest tests/serving
+
+lint: install ## ruff and pyright
+	@$(PYTHON) -m ruff format --check . && $(PYTHON) -m ruff check . && $(PYTHON) -m pyright
+
+format: install ## let ruff format
+	@$(PYTHON) -m ruff format . && $(PYTHON) -m ruff check --fix .
+
+bench: tools ## the numbers that README quotes, as ratios of one run
+	@$(PYTHON) -m tools.bench
+
+lock-images: install ## resolve image tags to digests; NAMES="vllm=v0.32.0 ..." to move one
+	@$(PYTHON) -m tools.lock_images $(NAMES)
+
+tools: install ## build every tool that tests need, where it is missing
+	@$(PYTHON) -m tools.install --all
