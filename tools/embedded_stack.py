@@ -1,7 +1,8 @@
-"""A stack on the embedded control plane: its own state, passphrase and copy of the stack file.
+"""A stack on the embedded control plane: own state, own passphrase, own copy of the stack file.
 
-Everything lies under `.run/<stack>/stacks`, so that a checkout stays as it was: Pulumi writes the salt of
-its encryption into the stack file, and the copy names the embedded cluster instead of the user's.
+Everything lies under `.run/<stack>/stacks`, so that a checkout stays as it was: Pulumi writes the
+salt of its encryption into the stack file, and the copy names the embedded cluster instead of the
+user's.
 """
 
 import os
@@ -111,9 +112,10 @@ def on_plane(document: dict[str, Any], plane: ControlPlane) -> dict[str, Any]:
     return {"config": {key: _readable(key, value) for key, value in config.items()}}
 
 
-def _readable(key: str, value: Any) -> Any:  # noqa: ANN401 - whatever a stack file holds
+def _readable(key: str, value: object) -> object:
     """Encrypted values belong to the user's own state; a stand-in takes their place here."""
-    return f"stand-in-for-{key}" if isinstance(value, dict) and "secure" in value else value
+    encrypted = isinstance(value, dict) and "secure" in value
+    return f"stand-in-for-{key}" if encrypted else cast("object", value)
 
 
 def stack_document(source: Path, stack: str) -> dict[str, Any]:

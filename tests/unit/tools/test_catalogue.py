@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+
+from tests.unit.tools.workshop import CHECKOUT
+from tools.catalogue import (
+    ALL,
+    CRDS,
+    KUBERNETES_PLUGIN_VERSION,
+    MODULES,
+    PULUMI_CLI,
+    CrdFiles,
+    Program,
+    go_directive,
+)
+
+
+def test_names_are_unique() -> None:
+    names = [tool.name for tool in ALL]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("tool", ALL, ids=lambda tool: tool.name)
+def test_every_module_folder_is_committed_with_its_checksums(tool: Program | CrdFiles) -> None:
+    folder = MODULES / tool.folder
+    assert (folder / "go.sum").stat().st_size > 0
+    assert go_directive(tool.folder) >= (1, 26)
+    module = (folder / "go.mod").read_text()
+    assert f"module inference-platform/tools/{tool.folder}\n" in module
+
+
+@pytest.mark.parametrize("crds", CRDS, ids=lambda tool: tool.name)
+def test_the_checksum_of_every_module_with_crds_is_committed(crds: CrdFiles) -> None:
+    sums = (MODULES / crds.folder / "go.sum").read_text()
+    assert f"{crds.module} {crds.version} h1:" in sums
+
+
+def test_engine_and_provider_match_the_python_packages() -> None:
+    with (CHECKOUT / "pyproject.toml").open("rb") as file:
+        dependencies = tomllib.load(file)["project"]["dependencies"]
+    assert f"pulumi=={PULUMI_CLI.version.removeprefix('v')}" in dependencies
+    assert f"pulumi-kubernetes=={KUBERNETES_PLUGIN_VERSION}" in dependencies
+
+
+def test_module_folders_hold_no_path_of_a_machine() -> None:
+    for file in MODULES.rglob("go.mod"):
+        assert "=> /" not in file.read_text()
+        assert "=> ." not in file.read_text()

@@ -1,0 +1,104 @@
+"""Making one tool: compiling a program, or copying CRD files out of a module."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from tools.catalogue import LINKER_FLAGS, MODULES, CrdFiles, ModuleFile, Program, Tool, pinned
+from tools.go import Go, module_directory, run_go
+from tools.problem import ToolError
+
+_CRD = re.compile(r"^kind: CustomResourceDefinition$", re.MULTILINE)
+
+
+def build(tool: Tool, folder: Path, go: Go, show: Callable[[str], None]) -> dict[str, str]:
+    """Fill an empty folder with a tool.
+
+    Args:
+        tool: What to make.
+        folder: Where; holds nothing but the tool afterwards.
+        go: The Go toolchain.
+        show: Told what is being done, repeatedly while it lasts.
+
+    Returns:
+        Where the tool came from, for its manifest.
+
+    Raises:
+        ToolError: Go failed, or what it made is not what was asked for.
+    """
+    if isinstance(tool, CrdFiles):
+        return _copy_crds(tool, folder, go, show)
+    for program in (*tool.bundled, tool):
+        _compile(program, folder, go, show)
+    return {
+        "built from": f"tools/modules/{tool.folder}",
+        "package": tool.package,
+        "go": go.version,
+    }
+
+
+def _compile(tool: Program, folder: Path, go: Go, show: Callable[[str], None]) -> None:
+    module = MODULES / tool.folder
+    work = folder / ".work"
+    work.mkdir()
+    arguments = ["build", "-o", str(folder / tool.name)]
+    if tool.tags:
+        arguments += ["-tags", ",".join(tool.tags)]
+    stamps = [f"-X {variable}={value}" for variable, value in tool.stamps]
+    arguments += ["-ldflags", " ".join([LINKER_FLAGS, *stamps])]
+    if tool.embedded:
+        show("downloading")
+        arguments += ["-overlay", str(_overlay(tool, work, go))]
+    run_go(go, module, [*arguments, tool.package], work / "log", lambda: show("building"))
+    for file in tool.beside:
+        source = _source(tool, file, go)
+        shutil.copyfile(source, folder / source.name)
+        (folder / source.name).chmod(0o755)
+    shutil.rmtree(work)
+    made = folder / tool.name
+    if not made.is_file() or made.stat().st_size == 0:
+        raise ToolError(f"go build of {tool.name} said that all is well and left no program")
+
+
+def _source(tool: Tool, file: ModuleFile, go: Go) -> Path:
+    version = pinned(tool.folder, file.module)
+    return module_directory(go, MODULES / tool.folder, file.module, version) / file.path
+
+
+def _overlay(tool: Program, work: Path, go: Go) -> Path:
+    """Lay the embedded JSON files beside `main.go` for the compiler's eyes only.
+
+    They are written without white space, as the provider's own release build does.
+    """
+    replace: dict[str, str] = {}
+    for file in tool.embedded:
+        content = json.loads(_source(tool, file, go).read_bytes())
+        if Path(file.path).name == "schema.json":
+            content["version"] = tool.version.removeprefix("v")
+        compact = work / Path(file.path).name
+        compact.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
+        replace[str(MODULES / tool.folder / compact.name)] = str(compact)
+    overlay = work / "overlay.json"
+    overlay.write_text(json.dumps({"Replace": replace}), encoding="utf-8")
+    return overlay
+
+
+def _copy_crds(tool: CrdFiles, folder: Path, go: Go, show: Callable[[str], None]) -> dict[str, str]:
+    show("downloading")
+    module = module_directory(go, MODULES / tool.folder, tool.module, tool.version)
+    crds = folder / "crds"
+    crds.mkdir()
+    for file in sorted(module.glob(tool.pattern)):
+        content = file.read_text(encoding="utf-8")
+        if _CRD.search(content):
+            (crds / file.name).write_text(content, encoding="utf-8")
+    if not any(crds.iterdir()):
+        raise ToolError(
+            f"{tool.name}: {tool.module} {tool.version} has no CRD files at {tool.pattern}; "
+            "correct the pattern in tools/catalogue.py"
+        )
+    return {"copied from": f"{tool.module}@{tool.version}", "files": tool.pattern}

@@ -1,0 +1,230 @@
+"""Every tool the platform's commands run, as values: what it is built from and how.
+
+Versions are not written here: each is read from the `go.mod` of the tool's module folder, the
+place where update bots look and from which Go builds. The flags repeat what the tools' own release
+builds set where something depends on it, and say what.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+MODULES = Path(__file__).parent / "modules"
+
+_SDK = "github.com/pulumi/pulumi/sdk/v3"
+_KUBERNETES_PROVIDER = "github.com/pulumi/pulumi-kubernetes/provider/v4"
+
+KUBERNETES_PLUGIN_VERSION = "4.25.0"
+"""Release of the Kubernetes provider: the one that PyPI's pulumi-kubernetes of the same number asks
+the engine for. The provider's Go module carries no release tags; the commit in its go.mod is that
+of this release."""
+
+GO_FLAGS = "-mod=readonly -trimpath -buildvcs=false"
+"""For every build: go.sum decides what comes in, and no path or commit of the checkout goes in."""
+
+LINKER_FLAGS = "-s -w"
+"""For every build: no symbol table and no debugging data, which halves the files."""
+
+
+@cache
+def _requirements(folder: str) -> dict[str, str]:
+    lines = re.findall(
+        r"^\s*(?:require\s+)?(\S+\.\S+/\S+)\s+(v\S+)(?:\s+//.*)?$",
+        (MODULES / folder / "go.mod").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    return dict(lines)
+
+
+@cache
+def go_directive(folder: str) -> tuple[int, ...]:
+    """Oldest Go release that a module folder can be built with, from its `go` line."""
+    text = (MODULES / folder / "go.mod").read_text(encoding="utf-8")
+    line = re.search(r"^go (\d+(?:\.\d+)+)$", text, re.MULTILINE)
+    if line is None:
+        raise ValueError(f"tools/modules/{folder}/go.mod has no `go` line")
+    return tuple(int(part) for part in line[1].split("."))
+
+
+def pinned(folder: str, module: str) -> str:
+    """Version of `module` that the `go.mod` of a module folder requires, such as `v3.6.14`."""
+    return _requirements(folder)[module]
+
+
+@dataclass(frozen=True)
+class ModuleFile:
+    """A file of a Go module that a tool needs beside its binary or inside it."""
+
+    module: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program compiled from a Go module.
+
+    Attributes:
+        name: File name of the executable, and the tool's name everywhere.
+        folder: Folder under `tools/modules` whose go.mod and go.sum pin every dependency.
+        version: What the program is, for readers and for the manifest.
+        package: What `go build` is asked for; `.` is the `main.go` of the module folder.
+        tags: Go build tags.
+        stamps: Variables that the linker sets, by their full Go name.
+        beside: Files copied next to the executable.
+        embedded: JSON files that `main.go` embeds, by base name; not kept in this repository.
+        bundled: Programs built into the same folder.
+    """
+
+    name: str
+    folder: str
+    version: str
+    package: str
+    tags: tuple[str, ...] = ()
+    stamps: tuple[tuple[str, str], ...] = ()
+    beside: tuple[ModuleFile, ...] = ()
+    embedded: tuple[ModuleFile, ...] = ()
+    bundled: tuple[Program, ...] = ()
+
+
+@dataclass(frozen=True)
+class CrdFiles:
+    """CustomResourceDefinitions copied out of a Go module; nothing is compiled.
+
+    Attributes:
+        name: The tool's name.
+        folder: Folder under `tools/modules` whose go.mod and go.sum pin the module.
+        module: The Go module that carries the files.
+        pattern: Glob below the module's root. Files that define no CRD are left out.
+    """
+
+    name: str
+    folder: str
+    module: str
+    pattern: str
+
+    @property
+    def version(self) -> str:
+        """Version of the module that the files come from."""
+        return pinned(self.folder, self.module)
+
+
+Tool = Program | CrdFiles
+
+
+_PULUMI_VERSION = pinned("pulumi", _SDK)
+# The Automation API and the engine's version checks refuse an empty version.
+_PULUMI_STAMPS = ((f"{_SDK}/go/common/version.Version", _PULUMI_VERSION),)
+# Release builds resolve users without cgo and leave gRPC's tracing (and net/http's) out.
+_PULUMI_TAGS = ("osusergo", "grpcnotrace")
+
+LANGUAGE_HOST = Program(
+    "pulumi-language-python",
+    "language-host",
+    _PULUMI_VERSION,
+    ".",
+    tags=_PULUMI_TAGS,
+    stamps=_PULUMI_STAMPS,
+    beside=(ModuleFile(_SDK, "python/cmd/pulumi-language-python-exec"),),
+)
+PULUMI_CLI = Program(
+    "pulumi",
+    "pulumi",
+    _PULUMI_VERSION,
+    "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+    tags=_PULUMI_TAGS,
+    stamps=_PULUMI_STAMPS,
+    # As in the release archive: told to ignore PATH, the engine looks beside itself for it.
+    bundled=(LANGUAGE_HOST,),
+)
+KUBERNETES_PROVIDER = Program(
+    "pulumi-resource-kubernetes",
+    "pulumi-kubernetes",
+    f"v{KUBERNETES_PLUGIN_VERSION}",
+    ".",
+    stamps=(("main.version", KUBERNETES_PLUGIN_VERSION),),
+    embedded=(
+        ModuleFile(_KUBERNETES_PROVIDER, "cmd/pulumi-resource-kubernetes/schema.json"),
+        ModuleFile(_KUBERNETES_PROVIDER, "cmd/pulumi-resource-kubernetes/terraform-mapping.json"),
+    ),
+)
+
+ETCD = Program(
+    "etcd", "etcd", pinned("etcd", "go.etcd.io/etcd/server/v3"), "go.etcd.io/etcd/server/v3"
+)
+
+_KUBE_VERSION = pinned("kube", "k8s.io/kubernetes")
+
+
+def _kube(command: str) -> Program:
+    major, minor, _patch = _KUBE_VERSION.removeprefix("v").split(".")
+    # The API server answers /version and picks feature defaults from these.
+    values = (("gitVersion", _KUBE_VERSION), ("gitMajor", major), ("gitMinor", minor))
+    packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+    return Program(
+        command,
+        "kube",
+        _KUBE_VERSION,
+        f"k8s.io/kubernetes/cmd/{command}",
+        stamps=tuple(
+            (f"{package}.{name}", value) for package in packages for name, value in values
+        ),
+    )
+
+
+KUBE_APISERVER = _kube("kube-apiserver")
+KUBE_CONTROLLER_MANAGER = _kube("kube-controller-manager")
+KUBE_SCHEDULER = _kube("kube-scheduler")
+KUBECTL = _kube("kubectl")
+KWOK = Program("kwok", "kwok", pinned("kwok", "sigs.k8s.io/kwok"), "sigs.k8s.io/kwok/cmd/kwok")
+KARPENTER_KWOK = Program(
+    "karpenter-kwok",
+    "karpenter",
+    pinned("karpenter", "sigs.k8s.io/karpenter"),
+    "sigs.k8s.io/karpenter/kwok",
+)
+
+PULUMI: tuple[Program, ...] = (PULUMI_CLI, KUBERNETES_PROVIDER)
+"""What runs a Pulumi program written in Python against Kubernetes."""
+
+CONTROL_PLANE: tuple[Program, ...] = (
+    ETCD,
+    KUBE_APISERVER,
+    KUBE_CONTROLLER_MANAGER,
+    KUBE_SCHEDULER,
+    KUBECTL,
+    KWOK,
+    KARPENTER_KWOK,
+)
+"""What the embedded control plane consists of."""
+
+_KARPENTER_AWS = "github.com/aws/karpenter-provider-aws"
+CRDS: tuple[CrdFiles, ...] = (
+    CrdFiles("karpenter-crds", "karpenter", "sigs.k8s.io/karpenter", "pkg/apis/crds/*.yaml"),
+    CrdFiles("karpenter-kwok-crds", "karpenter", "sigs.k8s.io/karpenter", "kwok/apis/crds/*.yaml"),
+    CrdFiles(
+        "karpenter-aws-crds", "crds", _KARPENTER_AWS, "pkg/apis/crds/karpenter.k8s.aws_*.yaml"
+    ),
+    # The same with AWS's own, stricter copy of Karpenter's CRDs: taken instead of
+    # `karpenter-crds` and `karpenter-aws-crds`, never beside them.
+    CrdFiles("karpenter-aws-patched-crds", "crds", _KARPENTER_AWS, "pkg/apis/crds/*.yaml"),
+    CrdFiles(
+        "prometheus-operator-crds",
+        "crds",
+        "github.com/prometheus-operator/prometheus-operator",
+        "example/prometheus-operator-crd/*.yaml",
+    ),
+    CrdFiles("keda-crds", "crds", "github.com/kedacore/keda/v2", "config/crd/bases/*.yaml"),
+    CrdFiles("gateway-api-crds", "crds", "sigs.k8s.io/gateway-api", "config/crd/standard/*.yaml"),
+    CrdFiles(
+        "external-secrets-crds",
+        "crds",
+        "github.com/external-secrets/external-secrets",
+        "config/crds/bases/*.yaml",
+    ),
+)
+"""CRDs of the operators whose objects the platform renders."""
+
+ALL: tuple[Tool, ...] = (*PULUMI, *CONTROL_PLANE, *CRDS)
