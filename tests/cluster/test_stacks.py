@@ -1,0 +1,320 @@
+"""The main job: both stacks go up for real, and what arrives in the API server is looked at.
+
+Containers are simulated here; the serving tier runs the rendered commands on real engines.
+"""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.cluster.conftest import Kubectl
+from tests.cluster.stacks import (
+    CHECKOUT,
+    SECONDS,
+    Deployed,
+    deploy,
+    run_stacks,
+    stacks_command,
+)
+
+Object = dict[str, Any]
+
+PROMETHEUS = {"app.kubernetes.io/name": "prometheus"}
+
+
+def git_status() -> str:
+    done = subprocess.run(
+        ["git", "status", "--porcelain"], cwd=CHECKOUT, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("stacks")
+    yield folder
+    run_stacks("down", run_folder=folder)
+
+
+@pytest.fixture(scope="module")
+def before() -> str:
+    return git_status()
+
+
+@pytest.fixture(scope="module")
+def dev(run_folder: Path, binaries: Mapping[str, Path], before: str) -> Deployed:
+    assert before is not None
+    return deploy("dev", run_folder, binaries["kubectl"])
+
+
+@pytest.fixture(scope="module")
+def production(run_folder: Path, binaries: Mapping[str, Path], before: str) -> Deployed:
+    assert before is not None
+    return deploy("production", run_folder, binaries["kubectl"])
+
+
+def pods(kubectl: Kubectl, app: str, role: str) -> list[Object]:
+    label = f"app.kubernetes.io/name={app},app.kubernetes.io/component={role}"
+    return kubectl.get("pods", "-n", "akko", "-l", label)["items"]
+
+
+def pod_spec(kubectl: Kubectl, app: str, role: str = "engine") -> Object:
+    return pods(kubectl, app, role)[0]["spec"]
+
+
+def ready(pod: Object) -> bool:
+    return {"type": "Ready", "status": "True"}.items() <= {
+        key: value
+        for condition in pod["status"]["conditions"]
+        if condition["type"] == "Ready"
+        for key, value in condition.items()
+    }.items()
+
+
+def selects(selector: Object, labels: Mapping[str, str]) -> bool:
+    """Kubernetes' own rule for a label selector, as far as the platform's policies use it."""
+    if not selector.get("matchLabels", {}).items() <= labels.items():
+        return False
+    for rule in selector.get("matchExpressions", []):
+        assert rule["operator"] == "NotIn", "a new operator has to be understood here first"
+        if labels.get(rule["key"]) in rule["values"]:
+            return False
+    return True
+
+
+def peers_of(kubectl: Kubectl, pod: Object, port: int) -> list[Object]:
+    """Every peer that any policy lets reach a port of a pod; a rule without peers is everybody."""
+    peers: list[Object] = []
+    for policy in kubectl.get("networkpolicies", "-n", "akko")["items"]:
+        spec = policy["spec"]
+        if not selects(spec["podSelector"], pod["metadata"]["labels"]):
+            continue
+        for rule in spec.get("ingress", []):
+            open_ports = [entry["port"] for entry in rule.get("ports", [])]
+            if not open_ports or port in open_ports:
+                peers += rule.get("from") or [{"everybody": True}]
+    return peers
+
+
+def test_a1_a3_dev_goes_up_on_a_live_api_server(dev: Deployed) -> None:
+    """A1, A2, A3: gateway and Ollama, with the names that clients use today, Ready."""
+    for app, role in (("litellm", "gateway"), ("ollama", "engine")):
+        assert [ready(pod) for pod in pods(dev.kubectl, app, role)] == [True]
+    services = {
+        item["metadata"]["name"]: item["spec"]["ports"][0]["port"]
+        for item in dev.kubectl.get("services", "-n", "akko")["items"]
+    }
+    assert services == {"akko-akko-litellm": 4000, "akko-akko-ollama": 11434}
+    job = dev.kubectl.get("jobs", "-n", "akko")["items"][0]
+    assert job["status"]["succeeded"] == 1
+
+
+def test_the_end_of_a_deployment_says_what_exists_and_what_to_do_next(dev: Deployed) -> None:
+    out = dev.first.stdout
+    assert "akko-akko-ollama" in out
+    assert "1/1" in out
+    assert "http://akko-akko-litellm.akko:4000/v1" in out
+    assert "containers are simulated" in out
+    assert "make down" in out
+
+
+def test_the_policy_pack_has_judged_the_deployment(dev: Deployed, production: Deployed) -> None:
+    for deployed in (dev, production):
+        assert "inference-platform@v" in deployed.first.stdout
+
+
+@pytest.mark.parametrize("stack", ["dev", "production"])
+def test_a_second_deployment_changes_nothing(stack: str, request: pytest.FixtureRequest) -> None:
+    deployed: Deployed = request.getfixturevalue(stack)
+    second = deployed.up()
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert " unchanged" in second.stdout
+    for change in (" created", " updated", " replaced", " deleted"):
+        assert f"{change}\n" not in second.stdout
+
+
+def test_a2_the_development_key_stands_in_a_secret_and_only_there(dev: Deployed) -> None:
+    """A2: the dev key is a dev-only secret."""
+    value = dev.kubectl(
+        "get", "secret", "akko-litellm-key", "-n", "akko", "-o", "jsonpath={.data.master-key}"
+    )
+    assert value == "YWtrby1kZXYtbGl0ZWxsbS1rZXk="  # base64 of akko-dev-litellm-key
+    everything_else = dev.kubectl("get", "cm,deploy,pods,jobs", "-n", "akko", "-o", "json")
+    assert "akko-dev-litellm-key" not in everything_else
+    # The engine's history repeats the stack file, where everybody can read this key anyway; the
+    # resources' state, where a real key would stand too, holds it encrypted.
+    state = dev.run_folder / "dev/stacks/state/.pulumi/stacks/inference/dev.json"
+    assert "akko-litellm-key" in state.read_text()
+    assert "akko-dev-litellm-key" not in state.read_text()
+
+
+def test_a4_b20_the_production_pod_runs_on_a_node_that_karpenter_made(
+    production: Deployed,
+) -> None:
+    """A4, A8, B20: the NodePool of the stack, unchanged but for its node class, gave the node."""
+    (pod,) = pods(production.kubectl, "vllm", "engine")
+    assert ready(pod)
+    node = production.kubectl.get("node", pod["spec"]["nodeName"])
+    labels = node["metadata"]["labels"]
+    assert labels["karpenter.sh/nodepool"] == "l4"
+    assert labels["node.kubernetes.io/instance-type"] in {"g6.2xlarge", "g6.4xlarge"}
+    assert labels["karpenter.sh/capacity-type"] == "spot"
+    assert {"key": "nvidia.com/gpu", "effect": "NoSchedule"} in node["spec"]["taints"]
+    claims = production.kubectl.get("nodeclaims")["items"]
+    assert [claim["status"]["nodeName"] for claim in claims] == [pod["spec"]["nodeName"]]
+
+
+def test_only_vllm_lands_on_gpu_nodes(production: Deployed) -> None:
+    everything = production.kubectl.get("pods", "-n", "akko")["items"]
+    gpu_nodes = {
+        node["metadata"]["name"]
+        for node in production.kubectl.get("nodes", "-l", "karpenter.sh/nodepool=l4")["items"]
+    }
+    apps = {
+        pod["metadata"]["labels"]["app.kubernetes.io/component"]
+        for pod in everything
+        if pod["spec"]["nodeName"] in gpu_nodes
+    }
+    assert apps == {"engine"}
+
+
+def test_a4_the_engine_arrives_as_asked(production: Deployed) -> None:
+    """A4, A7: model, length, memory share and names, in the object that the API server holds."""
+    (container,) = pod_spec(production.kubectl, "vllm")["containers"]
+    arguments = container["args"]
+    assert arguments[0].startswith("/models/Qwen/Qwen2.5-7B-Instruct/a09a35458c70")
+    assert {"--max-model-len=4096", "--gpu-memory-utilization=0.9"} <= set(arguments)
+    names = arguments.index("--served-model-name")
+    assert arguments[names + 1 : names + 3] == ["akko-coder", "Qwen/Qwen2.5-7B-Instruct"]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
+
+
+def test_no_service_links_reach_vllm(production: Deployed) -> None:
+    spec = pod_spec(production.kubectl, "vllm")
+    assert spec["enableServiceLinks"] is False
+    assert spec["automountServiceAccountToken"] is False
+
+
+def test_the_engine_ends_its_streams_within_its_grace(production: Deployed) -> None:
+    """RL-02: endpoint removal + shutdown time-out fit into the pod's grace, it into the node's."""
+    spec = pod_spec(production.kubectl, "vllm")
+    (container,) = spec["containers"]
+    wait = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    flag = next(a for a in container["args"] if a.startswith("--shutdown-timeout="))
+    shutdown = int(flag.partition("=")[2])
+    grace = spec["terminationGracePeriodSeconds"]
+    assert shutdown > 0
+    assert wait + shutdown < grace
+    pool = production.kubectl.get("nodepool", "l4")
+    assert grace < int(pool["spec"]["template"]["spec"]["terminationGracePeriod"].rstrip("s"))
+
+
+def test_a6_only_gateway_and_monitoring_reach_port_8000(production: Deployed) -> None:
+    """A6: every policy that arrived is read together, as the network plug-in would."""
+    (pod,) = pods(production.kubectl, "vllm", "engine")
+    gateway, monitoring = peers_of(production.kubectl, pod, 8000)
+    (litellm, *_) = pods(production.kubectl, "litellm", "gateway")
+    assert "namespaceSelector" not in gateway
+    assert selects(gateway["podSelector"], litellm["metadata"]["labels"])
+    assert not selects(gateway["podSelector"], pod["metadata"]["labels"])
+    namespace = monitoring["namespaceSelector"]["matchLabels"]
+    assert namespace == {"kubernetes.io/metadata.name": "monitoring"}
+    assert monitoring["podSelector"]["matchLabels"] == PROMETHEUS
+
+
+def test_a6_the_route_leads_to_the_gateway_only(production: Deployed) -> None:
+    """A6: `https://llm.akko.local` is LiteLLM; vLLM has neither route nor public Service."""
+    (route,) = production.kubectl.get("httproutes", "-A")["items"]
+    assert route["spec"]["hostnames"] == ["llm.akko.local"]
+    backends = [ref["name"] for rule in route["spec"]["rules"] for ref in rule["backendRefs"]]
+    assert backends == ["akko-akko-litellm"]
+    kinds = {
+        item["metadata"]["name"]: item["spec"]["type"]
+        for item in production.kubectl.get("services", "-n", "akko")["items"]
+    }
+    assert kinds == {"akko-akko-litellm": "ClusterIP", "akko-akko-vllm": "ClusterIP"}
+
+
+def test_the_namespace_refuses_a_privileged_pod(production: Deployed) -> None:
+    refused = production.kubectl.run(
+        "run", "escape", "-n", "akko", "--image=docker.io/library/python:3.12-slim", "--privileged"
+    )
+    assert refused.returncode != 0
+    assert "violates PodSecurity" in refused.stderr
+
+
+def test_the_checkout_stays_clean(dev: Deployed, production: Deployed, before: str) -> None:
+    assert dev.up().returncode == 0
+    assert production is not None
+    assert git_status() == before
+
+
+def test_an_interrupted_deployment_is_taken_up_by_the_next(
+    tmp_path: Path, binaries: Mapping[str, Path]
+) -> None:
+    """kill -9 of the command while the engine is at work: nothing is lost, the next one ends it."""
+    command = stacks_command("up", "--stack=dev", run_folder=tmp_path)
+    with subprocess.Popen(
+        command, cwd=CHECKOUT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as first:
+        _wait_for_engine(first.pid)
+        first.send_signal(signal.SIGKILL)
+    try:
+        second = deploy("dev", tmp_path, binaries["kubectl"])
+        assert "an earlier run is still at work" in second.first.stderr
+        assert [ready(pod) for pod in pods(second.kubectl, "litellm", "gateway")] == [True]
+    finally:
+        assert run_stacks("down", run_folder=tmp_path).returncode == 0
+
+
+def test_down_leaves_no_process_and_no_data(tmp_path: Path, binaries: Mapping[str, Path]) -> None:
+    deployed = deploy("dev", tmp_path, binaries["kubectl"])
+    assert _processes_of(tmp_path)
+    done = run_stacks("down", run_folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert not _processes_of(tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert deployed.first.returncode == 0
+    assert run_stacks("down", run_folder=tmp_path).returncode == 0
+
+
+def test_a_taken_port_is_one_sentence(tmp_path: Path, dev: Deployed) -> None:
+    server = dev.kubectl(
+        "config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}"
+    )
+    port = server.rsplit(":", 1)[1]
+    done = run_stacks("up", run_folder=tmp_path, environ={"INFERENCE_API_PORT": port})
+    assert done.returncode != 0
+    assert port in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not _processes_of(tmp_path)
+
+
+def _wait_for_engine(parent: int) -> None:
+    """Until the Kubernetes provider runs: the engine is then in the middle of its work."""
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        for child in psutil.Process(parent).children(recursive=True):
+            if child.name().startswith("pulumi-resource"):
+                time.sleep(2)
+                return
+        time.sleep(0.2)
+    raise AssertionError("the engine never started")
+
+
+def _processes_of(folder: Path) -> list[int]:
+    found: list[int] = []
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and str(folder) in " ".join(process.cmdline()):
+                found.append(process.pid)
+        except psutil.Error:
+            continue
+    return found
