@@ -1,0 +1,78 @@
+"""README tells the truth: its commands, paths, policies and dependencies exist."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components.document import DocumentError, read_document
+from policies.pack import POLICIES
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+MAKEFILE = (CHECKOUT / "Makefile").read_text(encoding="utf-8")
+TARGETS = set(re.findall(r"^([a-z-]+):", MAKEFILE, flags=re.MULTILINE))
+
+
+def test_every_make_target_in_readme_exists() -> None:
+    named = set(re.findall(r"make ([a-z-]+)(?=[ `\n|]|$)", README))
+    assert {"up", "preview", "down", "test", "lint", "bench"} <= named
+    assert named - {"needs", "hides"} <= TARGETS
+
+
+def test_every_path_in_the_map_exists() -> None:
+    section = README.split("## Map")[1].split("##")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| `")]
+    assert len(rows) > 8
+    for row in rows:
+        names = re.findall(r"`([\w./]+)`", row.split("|")[1])
+        folder = Path(names[0]).parent
+        for name in names:
+            assert (CHECKOUT / name).exists() or (CHECKOUT / folder / name).exists(), name
+
+
+def test_every_policy_stands_in_readme_and_no_other() -> None:
+    section = README.split("## Policies")[1].split("##")[0]
+    assert set(re.findall(r"^\| ((?:ax|ml|sc)-[\w-]+) \|", section, flags=re.MULTILINE)) == {
+        policy.name for policy in POLICIES
+    }
+
+
+def test_every_direct_dependency_has_its_reason_in_readme() -> None:
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))
+    groups = project["dependency-groups"]
+    pins = [*project["project"]["dependencies"], *groups["tools"], *groups["dev"]]
+    names = {re.split(r"[=\[]", pin)[0].lower() for pin in pins if isinstance(pin, str)}
+    section = README.split("| dependency | why |")[1]
+    typing_only = {name for name in names if name.startswith("types-")}
+    assert {name for name in names - typing_only if name not in section} == set()
+
+
+def test_every_direct_dependency_is_pinned() -> None:
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))
+    groups = project["dependency-groups"]
+    for pin in [*project["project"]["dependencies"], *groups["tools"], *groups["dev"]]:
+        assert not isinstance(pin, str) or "==" in pin, pin
+
+
+def test_the_model_that_readme_adds_is_accepted() -> None:
+    block = re.search(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
+    assert block is not None
+    document = yaml.safe_load((CHECKOUT / "Pulumi.production.yaml").read_text(encoding="utf-8"))
+    platform = document["config"]["inference:platform"]
+    platform["models"].update(yaml.safe_load(block.group(1))["models"])
+    assert "akko-reviewer" in read_document(platform).vllm_models
+
+
+def test_the_sentence_that_readme_shows_is_the_program_s() -> None:
+    document = yaml.safe_load((CHECKOUT / "Pulumi.production.yaml").read_text(encoding="utf-8"))
+    platform = document["config"]["inference:platform"]
+    model = platform["models"]["akko-coder"]
+    model["max_modle_len"] = model.pop("max_model_len")
+    with pytest.raises(DocumentError) as refused:
+        read_document(platform)
+    shown = re.search(r"```\nerror: (.*max_modle_len.*)\n```", README)
+    assert shown is not None
+    assert shown.group(1) in str(refused.value)
