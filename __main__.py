@@ -1,5 +1,7 @@
 """One stack document in, one platform out."""
 
+import sys
+
 import pulumi
 
 from components.cluster import WrongClusterError, check_cluster, kubernetes_provider
@@ -10,26 +12,26 @@ from components.platform import Platform
 config = pulumi.Config("inference")
 
 try:
-    settings = read_document(config.require_object("platform"))
+    try:
+        document = config.get_object("platform")
+    except pulumi.ConfigTypeError:
+        document = config.get("platform")  # a text; what it should be, the document's model says
+    settings = read_document(document)
     warning = check_cluster(settings.cluster, preview=pulumi.runtime.is_dry_run())
-except (DocumentError, WrongClusterError) as error:
-    raise pulumi.RunError(str(error)) from None
+    match settings.gateway.master_key:
+        case DevelopmentKey(value=value):
+            gateway_key = value
+        case ConfigKey():
+            gateway_key = config.require_secret("gatewayKey")
+        case ExistingKey():
+            gateway_key = None
+except (DocumentError, WrongClusterError, pulumi.ConfigMissingError) as error:
+    pulumi.log.error(str(error))
+    sys.exit(32)  # Pulumi's code for "the user has been told": nothing vague is added
 if warning:
     pulumi.log.warn(warning)
 
-match settings.gateway.master_key:
-    case DevelopmentKey(value=value):
-        gateway_key = value
-    case ConfigKey():
-        gateway_key = config.require_secret("gatewayKey")
-    case ExistingKey():
-        gateway_key = None
-
-platform = Platform(
-    pulumi.get_stack(),
-    settings,
-    gateway_key=gateway_key,
-    provider=kubernetes_provider(settings.cluster),
-)
+provider = kubernetes_provider(settings.cluster)
+platform = Platform(pulumi.get_stack(), settings, gateway_key=gateway_key, provider=provider)
 pulumi.export("gateway", platform.gateway_url)
 pulumi.export("models", [*settings.models, *settings.gateway.model_aliases])
