@@ -3,28 +3,15 @@
 Containers are simulated here; the serving tier runs the rendered commands on real engines.
 """
 
-import os
-import signal
+import re
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
 
-from tests.cluster.conftest import Kubectl
-from tests.cluster.stacks import (
-    CHECKOUT,
-    SECONDS,
-    Deployed,
-    deploy,
-    run_stacks,
-    stacks_command,
-)
-
-Object = dict[str, Any]
+from tests.cluster.objects import peers_of, pod_spec, pods, ready, selects
+from tests.cluster.stacks import CHECKOUT, Deployed, deploy, run_stacks
 
 PROMETHEUS = {"app.kubernetes.io/name": "prometheus"}
 
@@ -60,49 +47,6 @@ def production(run_folder: Path, binaries: Mapping[str, Path], before: str) -> D
     return deploy("production", run_folder, binaries["kubectl"])
 
 
-def pods(kubectl: Kubectl, app: str, role: str) -> list[Object]:
-    label = f"app.kubernetes.io/name={app},app.kubernetes.io/component={role}"
-    return kubectl.get("pods", "-n", "akko", "-l", label)["items"]
-
-
-def pod_spec(kubectl: Kubectl, app: str, role: str = "engine") -> Object:
-    return pods(kubectl, app, role)[0]["spec"]
-
-
-def ready(pod: Object) -> bool:
-    return {"type": "Ready", "status": "True"}.items() <= {
-        key: value
-        for condition in pod["status"]["conditions"]
-        if condition["type"] == "Ready"
-        for key, value in condition.items()
-    }.items()
-
-
-def selects(selector: Object, labels: Mapping[str, str]) -> bool:
-    """Kubernetes' own rule for a label selector, as far as the platform's policies use it."""
-    if not selector.get("matchLabels", {}).items() <= labels.items():
-        return False
-    for rule in selector.get("matchExpressions", []):
-        assert rule["operator"] == "NotIn", "a new operator has to be understood here first"
-        if labels.get(rule["key"]) in rule["values"]:
-            return False
-    return True
-
-
-def peers_of(kubectl: Kubectl, pod: Object, port: int) -> list[Object]:
-    """Every peer that any policy lets reach a port of a pod; a rule without peers is everybody."""
-    peers: list[Object] = []
-    for policy in kubectl.get("networkpolicies", "-n", "akko")["items"]:
-        spec = policy["spec"]
-        if not selects(spec["podSelector"], pod["metadata"]["labels"]):
-            continue
-        for rule in spec.get("ingress", []):
-            open_ports = [entry["port"] for entry in rule.get("ports", [])]
-            if not open_ports or port in open_ports:
-                peers += rule.get("from") or [{"everybody": True}]
-    return peers
-
-
 def test_a1_a3_dev_goes_up_on_a_live_api_server(dev: Deployed) -> None:
     """A1, A2, A3: gateway and Ollama, with the names that clients use today, Ready."""
     for app, role in (("litellm", "gateway"), ("ollama", "engine")):
@@ -123,6 +67,19 @@ def test_the_end_of_a_deployment_says_what_exists_and_what_to_do_next(dev: Deplo
     assert "http://akko-akko-litellm.akko:4000/v1" in out
     assert "containers are simulated" in out
     assert "make down" in out
+
+
+def test_readme_shows_what_a_deployment_prints(dev: Deployed) -> None:
+    """But for seconds, the zones that pods landed in, and the widths that follow from them."""
+    readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    shown = readme.split("It ends\nlike this:")[1].split("```")[1]
+    assert _timeless(shown) <= _timeless(dev.first.stdout)
+    assert any("gateway is http" in line for line in _timeless(shown))
+
+
+def _timeless(text: str) -> set[str]:
+    lines = (re.sub(r"\d+ s,|us-east-1[ab]", "*", line.strip()) for line in text.splitlines())
+    return {line for line in lines if line}
 
 
 def test_the_policy_pack_has_judged_the_deployment(dev: Deployed, production: Deployed) -> None:
@@ -254,67 +211,3 @@ def test_the_checkout_stays_clean(dev: Deployed, production: Deployed, before: s
     assert dev.up().returncode == 0
     assert production is not None
     assert git_status() == before
-
-
-def test_an_interrupted_deployment_is_taken_up_by_the_next(
-    tmp_path: Path, binaries: Mapping[str, Path]
-) -> None:
-    """kill -9 of the command while the engine is at work: nothing is lost, the next one ends it."""
-    command = stacks_command("up", "--stack=dev", run_folder=tmp_path)
-    with subprocess.Popen(
-        command, cwd=CHECKOUT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as first:
-        _wait_for_engine(first.pid)
-        first.send_signal(signal.SIGKILL)
-    try:
-        second = deploy("dev", tmp_path, binaries["kubectl"])
-        assert "an earlier run is still at work" in second.first.stderr
-        assert [ready(pod) for pod in pods(second.kubectl, "litellm", "gateway")] == [True]
-    finally:
-        assert run_stacks("down", run_folder=tmp_path).returncode == 0
-
-
-def test_down_leaves_no_process_and_no_data(tmp_path: Path, binaries: Mapping[str, Path]) -> None:
-    deployed = deploy("dev", tmp_path, binaries["kubectl"])
-    assert _processes_of(tmp_path)
-    done = run_stacks("down", run_folder=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert not _processes_of(tmp_path)
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
-    assert deployed.first.returncode == 0
-    assert run_stacks("down", run_folder=tmp_path).returncode == 0
-
-
-def test_a_taken_port_is_one_sentence(tmp_path: Path, dev: Deployed) -> None:
-    server = dev.kubectl(
-        "config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}"
-    )
-    port = server.rsplit(":", 1)[1]
-    done = run_stacks("up", run_folder=tmp_path, environ={"INFERENCE_API_PORT": port})
-    assert done.returncode != 0
-    assert port in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not _processes_of(tmp_path)
-
-
-def _wait_for_engine(parent: int) -> None:
-    """Until the Kubernetes provider runs: the engine is then in the middle of its work."""
-    deadline = time.monotonic() + SECONDS
-    while time.monotonic() < deadline:
-        for child in psutil.Process(parent).children(recursive=True):
-            if child.name().startswith("pulumi-resource"):
-                time.sleep(2)
-                return
-        time.sleep(0.2)
-    raise AssertionError("the engine never started")
-
-
-def _processes_of(folder: Path) -> list[int]:
-    found: list[int] = []
-    for process in psutil.process_iter():
-        try:
-            if process.pid != os.getpid() and str(folder) in " ".join(process.cmdline()):
-                found.append(process.pid)
-        except psutil.Error:
-            continue
-    return found

@@ -5,7 +5,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-DEFAULT_HOME = Path(__file__).resolve().parents[2] / ".run" / "control-plane"
+DEFAULT_HOME = Path(__file__).resolve().parents[2] / ".run" / "dev" / "control-plane"
 """Home of the control plane that `make` uses; `.run/` is ignored by git."""
 
 

@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"sync"
 	"time"
@@ -35,14 +36,18 @@ const (
 	executor = "pulumi-language-python-exec"
 	// exitAlreadyShown is what the executor returns once it has shown the user an error.
 	exitAlreadyShown = 32
-	// engineCheck is how often we look whether the engine still lives, as the official host does.
-	engineCheck = 5 * time.Minute
+	// engineCheck is how often we look whether the engine still lives. The official host looks every
+	// five minutes; until then a killed engine's program would go on working.
+	engineCheck = 5 * time.Second
 )
 
 type host struct {
 	pulumirpc.UnimplementedLanguageRuntimeServer
 	engine string
-	stop   func()
+	// alive ends when the host has to, by stop; every child ends with it and is waited for.
+	alive    context.Context
+	stop     func()
+	children sync.WaitGroup
 }
 
 func (h *host) Handshake(
@@ -86,7 +91,7 @@ func (h *host) Run(
 	}
 	cmd.Env = append(cmd.Env, settings...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	code, err := exitCode(cmd.Run())
+	code, err := h.run(cmd)
 	switch {
 	case err != nil:
 		return nil, err
@@ -165,7 +170,7 @@ func (h *host) RunPlugin(
 	}
 	cmd.Env = append(cmd.Env, request.Env...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = request.Pwd, stdout, stderr
-	code, err := exitCode(cmd.Run())
+	code, err := h.run(cmd)
 	// Closed before the exit code is sent: the streams flush here, and the engine stops reading
 	// at the exit code.
 	if err := errors.Join(err, closer.Close()); err != nil {
@@ -222,6 +227,22 @@ func pythonCommand(
 	return cmd, nil
 }
 
+// run waits for a child, which does not outlive the host: an orphan would hold the engine's output
+// open, and the engine waits for that.
+func (h *host) run(cmd *exec.Cmd) (int, error) {
+	h.children.Add(1)
+	defer h.children.Done()
+	// The kernel ends the child with the thread that started it, so this one has to stay.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	dieWithParent(cmd)
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	defer context.AfterFunc(h.alive, func() { _ = cmd.Process.Kill() })()
+	return exitCode(cmd.Wait())
+}
+
 // exitCode tells a program that ended with a code from one that could not be run.
 func exitCode(err error) (int, error) {
 	var exit *exec.ExitError
@@ -239,9 +260,10 @@ func main() {
 	flag.Parse()
 
 	cancel := make(chan bool)
-	stop := sync.OnceFunc(func() { close(cancel) })
-	// Empty when the engine means to name itself in Handshake.
-	server := &host{engine: flag.Arg(0), stop: stop}
+	alive, end := context.WithCancel(context.Background())
+	stop := sync.OnceFunc(func() { end(); close(cancel) })
+	// The engine is empty when it means to name itself in Handshake.
+	server := &host{engine: flag.Arg(0), alive: alive, stop: stop}
 	handle, err := rpcutil.ServeWithOptions(rpcutil.ServeOptions{
 		Cancel: cancel,
 		Init: func(s *grpc.Server) error {
@@ -259,7 +281,10 @@ func main() {
 		}
 	}
 	fmt.Println(handle.Port)
-	if err := <-handle.Done; err != nil {
+	err = <-handle.Done
+	stop()
+	server.children.Wait()
+	if err != nil {
 		cmdutil.Exit(err)
 	}
 }
