@@ -21,7 +21,7 @@ class ClusterSettings(Settings):
         str | None,
         Field(
             pattern=r"^https://",
-            description="Address of its API server; named, no other cluster is ever touched.",
+            description="https:// address of its API server; no other one is then ever touched.",
         ),
     ] = None
     node_class: NodeClassSettings = NodeClassSettings()
@@ -76,6 +76,12 @@ def check_cluster(settings: ClusterSettings, *, preview: bool) -> str | None:
         )
         raise WrongClusterError(message)
     server = contexts[settings.context]
+    if not server:
+        message = (
+            f"the context {settings.context!r} of the kubeconfig leads to no cluster with a "
+            "server; nothing was touched, repair the kubeconfig"
+        )
+        raise WrongClusterError(message)
     if settings.server is not None and server.rstrip("/") != settings.server.rstrip("/"):
         message = (
             f"this stack is for the cluster at {settings.server} "
@@ -105,21 +111,33 @@ def _servers_by_context(files: tuple[Path, ...]) -> dict[str, str]:
     for path in files:
         document = _document(path)
         for entry in _entries(document, "clusters"):
-            clusters.setdefault(entry["name"], entry.get("cluster", {}).get("server", ""))
+            clusters.setdefault(entry["name"], _text_in(entry, "cluster", "server"))
         for entry in _entries(document, "contexts"):
-            servers.setdefault(entry["name"], entry.get("context", {}).get("cluster", ""))
+            servers.setdefault(entry["name"], _text_in(entry, "context", "cluster"))
     return {name: clusters.get(cluster, "") for name, cluster in servers.items()}
 
 
 def _document(path: Path) -> dict[str, Any]:
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: not even text
         message = f"the kubeconfig {path} cannot be read: {str(error).splitlines()[0]}"
         raise WrongClusterError(message) from error
     return cast("dict[str, Any]", loaded) if isinstance(loaded, dict) else {}
 
 
 def _entries(document: dict[str, Any], key: str) -> list[dict[str, Any]]:
-    entries = cast("list[dict[str, Any]]", document.get(key) or [])
-    return [entry for entry in entries if isinstance(entry.get("name"), str)]
+    """Named entries of a list; what is no such entry leads to no cluster."""
+    listed = document.get(key)
+    entries = cast("list[Any]", listed) if isinstance(listed, list) else []
+    return [
+        cast("dict[str, Any]", entry)
+        for entry in entries
+        if isinstance(entry, dict) and isinstance(cast("dict[str, Any]", entry).get("name"), str)
+    ]
+
+
+def _text_in(entry: dict[str, Any], part: str, key: str) -> str:
+    inner = entry.get(part)
+    value = cast("dict[str, Any]", inner).get(key) if isinstance(inner, dict) else None
+    return value if isinstance(value, str) else ""

@@ -23,7 +23,13 @@ from pydantic import Field
 from components.core.conventions import GATEWAY_PORT, PART_OF
 from components.core.drain import DrainChain
 from components.core.images import image
-from components.core.settings import DnsLabel, ImageReference, PositiveInt, Settings
+from components.core.settings import (
+    DnsLabel,
+    ImageReference,
+    PositiveInt,
+    ServiceName,
+    Settings,
+)
 from components.network import egress, ingress, network_policy, policy_spec, same_namespace
 from components.pods import (
     environment,
@@ -71,17 +77,21 @@ class DevelopmentKey(_KeySettings):
     value: Annotated[str, Field(min_length=8)]
 
 
+ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")]
+"""What a client may ask for; the characters of model names at OpenAI, the hub and Ollama."""
+
 MasterKey = Annotated[ExistingKey | ConfigKey | DevelopmentKey, Field(discriminator="source")]
 
 
 class GatewaySettings(Settings):
     """What a stack may say about its gateway."""
 
-    service_name: DnsLabel
+    service_name: ServiceName
     replicas: PositiveInt = 1
     master_key: MasterKey
     model_aliases: Annotated[
-        dict[str, str], Field(description="Further names that clients may use, to their alias.")
+        dict[ModelName, str],
+        Field(description="Further names that clients may use, to their alias."),
     ] = Field(default_factory=dict)
     client_namespaces: Annotated[
         tuple[DnsLabel, ...], Field(description="Whose pods may call, beside the platform's own.")

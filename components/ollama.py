@@ -20,7 +20,7 @@ from pydantic import Field
 from components.core.conventions import OLLAMA_PORT
 from components.core.drain import DrainChain
 from components.core.images import image
-from components.core.settings import DnsLabel, ImageReference, PositiveInt, Settings
+from components.core.settings import ImageReference, PositiveInt, ServiceName, Settings
 from components.model_cache import ModelCacheSettings
 from components.network import ingress, network_policy, policy_spec
 from components.pods import (
@@ -53,7 +53,7 @@ class OllamaModelSettings(Settings):
 class OllamaServerSettings(Settings):
     """The one server that runs a stack's Ollama models, one request at a time."""
 
-    service_name: DnsLabel
+    service_name: ServiceName
     cpu: PositiveInt = 4
     memory_gib: PositiveInt = 8
     cache: ModelCacheSettings
@@ -166,6 +166,7 @@ def preload_pod(
 def _environment() -> dict[str, str]:
     return {
         "HOME": _HOME,
+        "OLLAMA_HOST": f"0.0.0.0:{OLLAMA_PORT}",
         "OLLAMA_MODELS": _MODELS,
         "OLLAMA_NOPRUNE": "1",
         # The image asks for every GPU of its node, wherever a runtime listens to this variable.

@@ -17,7 +17,14 @@ from components.core.conventions import GPU_RESOURCE, VLLM_PORT
 from components.core.drain import DrainChain
 from components.core.engine_args import ServeArguments
 from components.core.images import image
-from components.core.settings import DnsLabel, ImageReference, PositiveInt, Revision, Settings
+from components.core.settings import (
+    DnsLabel,
+    ImageReference,
+    PositiveInt,
+    Revision,
+    ServiceName,
+    Settings,
+)
 from components.model_cache import ModelCacheSettings
 from components.network import ingress, network_policy, policy_spec
 from components.pods import (
@@ -57,14 +64,14 @@ class VllmServerSettings(Settings):
     engine: Literal["vllm"]
     source: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$", description="Hub id, org/name.")]
     revision: Revision
-    service_name: DnsLabel
+    service_name: ServiceName
     service_type: Annotated[
         Literal["ClusterIP"],
         Field(description="An engine has no authentication of its own; expose the gateway."),
     ] = "ClusterIP"
     pool: str
     max_model_len: PositiveInt
-    gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] = 0.9
+    gpu_memory_utilization: Annotated[float, Field(gt=0, le=1, strict=True)] = 0.9
     tensor_parallel: PositiveInt = 1
     replicas: PositiveInt = 1
     cpu: PositiveInt = 4

@@ -133,7 +133,7 @@ def sync(checkout: Path) -> None:
     print("making .venv from uv.lock", file=sys.stderr)
     stamp.unlink(missing_ok=True)
     ended = subprocess.run(
-        [uv, "sync", "--locked"],
+        [uv, "sync", "--locked", "--compile-bytecode"],
         cwd=checkout,
         # Another environment that the shell names must not be taken for this checkout's.
         env={name: value for name, value in os.environ.items() if name not in _OTHER_VENV},

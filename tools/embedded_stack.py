@@ -122,13 +122,16 @@ def stack_document(source: Path, stack: str) -> dict[str, Any]:
     """The stack file of a project folder, as it is.
 
     Raises:
-        ToolError: There is no such file, or it is not YAML with keys.
+        ToolError: There is no such file, or it is not YAML with keys below `config:`.
     """
     path = source / f"Pulumi.{stack}.yaml"
     if not path.exists():
         known = sorted(p.name.split(".")[1] for p in source.glob("Pulumi.*.yaml"))
         raise ToolError(f"there is no stack {stack!r} here; there are: {', '.join(known)}")
-    return _mapping(path)
+    document = _mapping(path)
+    if not isinstance(document.get("config"), dict):
+        raise ToolError(f"{path.name} holds no keys below `config:`; Pulumi.dev.yaml is an example")
+    return document
 
 
 def _mapping(path: Path) -> dict[str, Any]:
@@ -136,8 +139,16 @@ def _mapping(path: Path) -> dict[str, Any]:
         return {}
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ToolError(f"{path.name} is not YAML: {' '.join(str(error).split())}") from error
+    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: not even text
+        raise ToolError(f"{path.name} is not YAML: {_problem(error)}") from error
     if not isinstance(loaded, dict):
         raise ToolError(f"{path.name} holds no keys; it begins with `config:`")
     return cast("dict[str, Any]", loaded)
+
+
+def _problem(error: Exception) -> str:
+    """Where a text stops being YAML, and why, in one line."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        mark = error.problem_mark
+        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
+    return " ".join(str(error).split())

@@ -50,7 +50,7 @@ def _check_answer(context: str) -> None:
     server = server_of(context)
     try:
         httpx.get(f"{server}/readyz", verify=False, timeout=_ANSWER_SECONDS)
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ToolError(
             f"the cluster of context {context!r}, {server}, does not answer ({error}): check the "
             "network, its address in the kubeconfig, and whether it runs"

@@ -7,7 +7,9 @@ with the user's own state.
 
 import argparse
 import contextlib
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -39,12 +41,14 @@ class Run:
         environ: Environment of the engine.
         options: Options that stand behind every command.
         plane: The embedded control plane, None for the user's own cluster.
+        context: Kube context that the stack goes to.
     """
 
     stack: str
     environ: Mapping[str, str]
     options: tuple[str, ...]
     plane: control_plane.ControlPlane | None
+    context: str
 
 
 def start_plane(home: Path) -> control_plane.ControlPlane:
@@ -67,14 +71,39 @@ def prepare_embedded(stack: str, run: Path, source: Path) -> Run:
     environ["KUBECONFIG"] = str(plane.kubeconfig)
     file = embedded_stack.stack_file(home, source, stack, plane, environ)
     _recover(home, stack, environ)
-    return Run(stack, environ, (f"--config-file={file}",), plane)
+    return Run(stack, environ, (f"--config-file={file}",), plane, plane.context)
 
 
 def prepare_own(stack: str, context: str, source: Path) -> Run:
     """A run on the user's cluster, with the user's engine settings and state."""
     check_own_cluster(stack, context, source)
     ours = engine_environment()
-    return Run(stack, {**ours, **os.environ, "PATH": ours["PATH"]}, (), None)
+    return Run(stack, {**ours, **os.environ, "PATH": ours["PATH"]}, (), None, context)
+
+
+def _ensure_stack(run: Run, source: Path) -> None:
+    """Make the stack in the user's state where it is not there yet.
+
+    Raises:
+        ToolError: The engine cannot reach the state, or cannot make a stack in it.
+    """
+
+    def call(*arguments: str) -> str:
+        done = subprocess.run(
+            ["pulumi", "stack", *arguments, "--non-interactive"],
+            cwd=source,
+            env=dict(run.environ),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise ToolError(done.stderr.strip().removeprefix("error: "))
+        return done.stdout
+
+    names = {entry["name"].rpartition("/")[2] for entry in json.loads(call("ls", "--json"))}
+    if run.stack not in names:
+        call("init", run.stack, "--no-select")
 
 
 def engine(run: Run, command: Sequence[str], source: Path) -> int:
@@ -88,9 +117,11 @@ def engine(run: Run, command: Sequence[str], source: Path) -> int:
 def up(run: Run, source: Path) -> int:
     """Deploy the stack and say what there is now."""
     begun = time.monotonic()
-    code = engine(run, ["up", "--yes", "--skip-preview=false", _policies(source)], source)
+    code = engine(run, ["up", "--yes", _policies(source)], source)
     if code == 0 and run.plane is not None:
         summary.print_summary(run.plane, run.stack, time.monotonic() - begun)
+    elif code == 0:
+        summary.print_next_steps(run.stack, run.context)
     return code
 
 
@@ -190,10 +221,19 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def _check_name(stack: str) -> None:
+    """A name and no path: `down` removes the folder of that name."""
+    if stack and not re.fullmatch(r"\w[\w.-]*", stack):
+        raise ToolError(
+            f"{stack!r} is no name of a stack: use letters, digits, '-', '_' and '.', as in dev"
+        )
+
+
 def _on_own_cluster(command: str, stack: str, context: str, source: Path) -> int:
     run = prepare_own(stack, context, source)
     if command == "down":
         return engine(run, ["destroy"], source)
+    _ensure_stack(run, source)
     return up(run, source) if command == "up" else preview(run, source)
 
 
@@ -202,6 +242,7 @@ def _embedded(command: str, stack: str, folder: Path, source: Path) -> int:
         for run in [folder / stack] if stack else sorted(folder.glob("*/")):
             down(run)
         return 0
+    embedded_stack.stack_document(source, stack)  # a mistyped name starts and leaves nothing
     with _alone(folder / stack):
         run = prepare_embedded(stack, folder / stack, source)
         return up(run, source) if command == "up" else preview(run, source)
@@ -213,6 +254,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     command, source = arguments.command, arguments.project.resolve()
     stack = arguments.stack or ("" if command == "down" else DEFAULT_STACK)
     try:
+        _check_name(stack)
         if arguments.context:
             stack = stack or DEFAULT_STACK
             return _on_own_cluster(command, stack, arguments.context, source)

@@ -38,14 +38,32 @@ def print_summary(plane: ControlPlane, stack: str, seconds: float) -> None:
     for gateway in gateways:
         host = f"{gateway['metadata']['name']}.{gateway['metadata']['namespace']}"
         console.print(f"For pods in the cluster the gateway is http://{host}:{GATEWAY_PORT}/v1")
-    console.print("\nNext:")
-    for command, meaning in (
+    _print_commands(
+        console,
         (f"make preview STACK={stack}", f"after a change of Pulumi.{stack}.yaml"),
-        ("make kubeconfig", "how your own kubectl sees this cluster"),
+        (f"make kubeconfig STACK={stack}", "how your own kubectl sees this cluster"),
         ("make up CONTEXT=<context>", "the same stack on a cluster of yours"),
         ("make down", "stop everything, leave nothing"),
-    ):
-        console.print(f"  {command:<30}{meaning}")
+    )
+
+
+def print_next_steps(stack: str, context: str) -> None:
+    """Print what to do after a deployment to a cluster of the user's own."""
+    console = Console(width=_WIDTH, highlight=False)
+    where = f"STACK={stack} CONTEXT={context}"
+    console.print(f"\nThe {stack} stack is up on {context}; its pods are waited for, and Ready.")
+    _print_commands(
+        console,
+        (f"kubectl --context {context} get pods -A -l app.kubernetes.io/part-of={PART_OF}", ""),
+        (f"make preview {where}", f"after a change of Pulumi.{stack}.yaml"),
+        (f"make down {where}", "remove the stack from the cluster"),
+    )
+
+
+def _print_commands(console: Console, *commands: tuple[str, str]) -> None:
+    console.print("\nNext:")
+    for command, meaning in commands:
+        console.print(f"  {command:<34}{meaning}")
 
 
 def servers(deployments: list[Object], pods: list[Object]) -> Table:

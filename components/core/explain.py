@@ -12,6 +12,10 @@ from pydantic_core import ErrorDetails
 _PRIVATE = ("master_key",)
 """Keys below which a value is never repeated."""
 
+_WRONG_TAG = frozenset({"union_tag_invalid", "union_tag_not_found"})
+_NO_CONTENT = frozenset({"model_type", "model_attributes_type", "dict_type", "too_short"})
+"""Errors of pydantic where nothing, or something else, stands in the place of what is below."""
+
 
 @dataclass(frozen=True)
 class _Place:
@@ -35,7 +39,15 @@ def explain(error: ValidationError, model: type[BaseModel], root: str) -> tuple[
     return tuple(
         sentence
         for details in error.errors(include_url=False)
+        if not _follows_from_another(details)
         for sentence in _sentences(details, _place(model, details["loc"], ()), root)
+    )
+
+
+def _follows_from_another(details: ErrorDetails) -> bool:
+    """A list whose every entry was refused is short of entries too; that needs no sentence."""
+    return details["type"] == "too_short" and (
+        len(details["input"]) > details.get("ctx", {})["actual_length"]
     )
 
 
@@ -43,46 +55,78 @@ def _sentences(details: ErrorDetails, place: _Place, root: str) -> Iterator[str]
     if details["type"] == "value_error" and not place.path:
         yield from str(details.get("ctx", {}).get("error")).splitlines()
         return
-    yield f"{'.'.join((root, *place.path))} {_problem(details, place)}"
+    path = (key if key and key.isprintable() else repr(key) for key in place.path)
+    yield f"{'.'.join((root, *path))} {_problem(details, place, root)}"
 
 
-def _problem(details: ErrorDetails, place: _Place) -> str:
+def _problem(details: ErrorDetails, place: _Place, root: str) -> str:
     kind, context = details["type"], details.get("ctx", {})
     if kind == "missing":
         return f"is missing{_why(place)}"
     if kind == "extra_forbidden":
-        return f"is not a key of this document; {_nearest(place)}"
-    if kind == "union_tag_invalid":
-        asked = f"{context['discriminator']} {context['tag']!r}"
-        return f"has {asked}; possible: {context['expected_tags']}"
-    if kind == "union_tag_not_found":
-        return f"is missing its key {context['discriminator']}"
+        return f"is not a key of this document; {_nearest(place, root)}"
+    if kind in _WRONG_TAG:
+        return _tag_problem(details, place)
+    if kind in _NO_CONTENT:
+        return _content_problem(details)
     if kind == "value_error":
         return f"is refused: {context['error']}"
-    return f"{_asked(details, place)}: {_lower(details['msg'])}{_why(place)}"
+    return f"{_asked(details, place)}: {_wanted(details, place)}"
+
+
+def _wanted(details: ErrorDetails, place: _Place) -> str:
+    """What is possible; a description says it better than a regular expression."""
+    if details["type"] == "string_pattern_mismatch" and _description(place):
+        return f"needed: {_description(place)}"
+    return f"{_lower(details['msg'])}{_why(place)}"
+
+
+def _content_problem(details: ErrorDetails) -> str:
+    if details["type"] == "too_short":
+        return "is empty; write at least one entry below it"
+    state = "is missing" if details["input"] is None else "holds no keys"
+    return f"{state}; write its keys below it, as Pulumi.dev.yaml does"
+
+
+def _tag_problem(details: ErrorDetails, place: _Place) -> str:
+    context = details.get("ctx", {})
+    key = str(context["discriminator"]).strip("'")
+    if details["type"] == "union_tag_not_found":
+        return f"is missing its key {key}"
+    asked = f"an unknown {key}" if _private(place) else f"{key} {context['tag']!r}"
+    return f"has {asked}; possible: {context['expected_tags']}"
 
 
 def _asked(details: ErrorDetails, place: _Place) -> str:
-    if any(key in _PRIVATE for key in place.path):
+    if _private(place):
         return "is refused"
     return f"is {details['input']!r}"
 
 
+def _private(place: _Place) -> bool:
+    return any(key in _PRIVATE for key in place.path)
+
+
 def _why(place: _Place) -> str:
-    """The description of the field, where it has one."""
+    description = _description(place)
+    return f" ({description})" if description else ""
+
+
+def _description(place: _Place) -> str:
+    """The description of the field, empty where it has none."""
     field = place.model.model_fields.get(place.path[-1]) if place.model and place.path else None
-    return f" ({field.description.rstrip('.')})" if field and field.description else ""
+    return ((field.description if field else None) or "").rstrip(".")
 
 
-def _nearest(place: _Place) -> str:
+def _nearest(place: _Place, root: str) -> str:
     known = tuple(place.model.model_fields) if place.model else ()
     close = difflib.get_close_matches(place.path[-1], known, n=1)
-    near = f"did you mean {'.'.join((*place.path[:-1], close[0]))}? " if close else ""
+    near = f"did you mean {'.'.join((root, *place.path[:-1], close[0]))}? " if close else ""
     return f"{near}Possible here: {', '.join(known)}"
 
 
 def _lower(message: str) -> str:
-    return message[:1].lower() + message[1:]
+    return message[:1].lower() + message[1:].replace("valid tuple", "list")
 
 
 def _place(annotation: Any, location: Sequence[int | str], path: tuple[str, ...]) -> _Place:  # noqa: ANN401 - annotations are of any type
@@ -90,7 +134,7 @@ def _place(annotation: Any, location: Sequence[int | str], path: tuple[str, ...]
 
     A location holds the tag of a discriminated union as if it were a key; the document does not.
     """
-    if not location:
+    if not location or (path and tuple(location) == ("[key]",)):
         return _Place(path, None)
     key, rest = str(location[0]), location[1:]
     annotation = _bare(annotation)
@@ -101,8 +145,6 @@ def _place(annotation: Any, location: Sequence[int | str], path: tuple[str, ...]
         return _place(field.annotation, rest, (*path, key))
     if get_origin(annotation) in (Union, types.UnionType):
         return _in_union(annotation, location, path)
-    if key == "[key]":
-        return _Place(path, None)
     arguments = get_args(annotation)
     return _place(arguments[-1] if arguments else None, rest, (*path, key))
 

@@ -4,25 +4,19 @@
 send to the API server. Everything else in this folder reads the containers found in them.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import pulumi
-import pulumi_kubernetes as k8s
 import yaml
 
-from components.document import read_document
-from components.platform import Platform
+from tests.rendering import STACKS, document, render
 
-STACKS = ("dev", "production")
+__all__ = ["MASTER_KEY", "STACKS", "Container", "engines", "gateway"]
 
 MASTER_KEY = "akko-dev-litellm-key"
 """Row A2; what every Secret of a container holds in these tests."""
-
-_CHECKOUT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -73,41 +67,11 @@ def gateway(stack: str) -> Container:
     return only
 
 
-class _Recorder(pulumi.runtime.Mocks):
-    """Takes down every object that the program registers."""
-
-    def __init__(self) -> None:
-        self.objects: list[Mapping[str, Any]] = []
-
-    def new_resource(
-        self, args: pulumi.runtime.MockResourceArgs
-    ) -> tuple[str | None, dict[Any, Any]]:
-        # The SDK declares a bare dict.
-        inputs = cast("dict[str, Any]", args.inputs)  # pyright: ignore[reportUnknownMemberType]
-        self.objects.append(inputs)
-        return args.name, inputs
-
-    def call(
-        self, args: pulumi.runtime.MockCallArgs
-    ) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
-        raise AssertionError(f"the program calls {args.token}, which needs a cluster")
-
-
 @cache
 def _objects(stack: str) -> tuple[Mapping[str, Any], ...]:
     """The objects of a committed stack, as they would go to the API server."""
-    file = yaml.safe_load((_CHECKOUT / f"Pulumi.{stack}.yaml").read_text("utf-8"))
-    settings = read_document(file["config"]["inference:platform"])
-    recorder = _Recorder()
-    pulumi.runtime.set_mocks(recorder, project="inference", stack=stack)
-
-    def program() -> None:
-        Platform(stack, settings, gateway_key=MASTER_KEY, provider=k8s.Provider("kubernetes"))
-
-    # The SDK does not type it; it waits until every registration is done.
-    test = cast("Callable[..., Callable[[], None]]", pulumi.runtime.test)  # pyright: ignore[reportUnknownMemberType]
-    test(program)()
-    return tuple(recorder.objects)
+    rendered = render(document(stack), stack=stack, gateway_key=MASTER_KEY)
+    return tuple(item.inputs for item in rendered)
 
 
 def _containers(objects: Sequence[Mapping[str, Any]], name: str) -> Iterator[Container]:

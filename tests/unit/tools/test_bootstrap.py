@@ -62,7 +62,7 @@ def test_the_environment_is_made_from_the_lock_once_and_then_quietly_left_alone(
 ) -> None:
     assert run(workshop, checkout) == (0, "making .venv from uv.lock\n")
     assert run(workshop, checkout) == (0, "")
-    assert calls(workshop) == ["sync --locked"]
+    assert calls(workshop) == ["sync --locked --compile-bytecode"]
 
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "uv.lock"])

@@ -1,0 +1,154 @@
+"""What a stack consists of, and whose child each part is."""
+
+import re
+
+import pytest
+
+from tests.rendering import STACKS, Rendered, document, render
+from tests.unit.components.manifests import stack
+
+TYPES = {
+    "dev": {
+        "inference:platform:Platform",
+        "inference:network:PlatformNamespace",
+        "inference:storage:ModelCache",
+        "inference:serving:OllamaServer",
+        "inference:gateway:LiteLlmGateway",
+    },
+    "production": {
+        "inference:platform:Platform",
+        "inference:network:PlatformNamespace",
+        "inference:network:GatewayRoute",
+        "inference:capacity:GpuNodePool",
+        "inference:storage:ModelCache",
+        "inference:serving:VllmServer",
+        "inference:gateway:LiteLlmGateway",
+    },
+}
+
+INVENTORY = {
+    "dev": {
+        "ConfigMap gateway-config",
+        "Deployment akko-akko-litellm",
+        "Deployment akko-akko-ollama",
+        "Job akko-akko-ollama-preload-84b05222",
+        "Namespace akko",
+        "NetworkPolicy akko-akko-litellm",
+        "NetworkPolicy akko-akko-litellm-clients",
+        "NetworkPolicy akko-akko-ollama",
+        "NetworkPolicy akko-akko-ollama-preload",
+        "NetworkPolicy akko-default-deny",
+        "NetworkPolicy akko-dns",
+        "PersistentVolumeClaim ollama-cache",
+        "Secret gateway-key",
+        "Service akko-akko-litellm",
+        "Service akko-akko-ollama",
+        "ServiceAccount akko-akko-litellm",
+        "ServiceAccount akko-akko-ollama",
+    },
+    "production": {
+        "ConfigMap gateway-config",
+        "Deployment akko-akko-litellm",
+        "Deployment akko-akko-vllm",
+        "HTTPRoute gateway-route",
+        "Job akko-akko-vllm-preload-a09a3545",
+        "Namespace akko",
+        "NetworkPolicy akko-akko-litellm",
+        "NetworkPolicy akko-akko-litellm-clients",
+        "NetworkPolicy akko-akko-vllm",
+        "NetworkPolicy akko-akko-vllm-preload",
+        "NetworkPolicy akko-default-deny",
+        "NetworkPolicy akko-dns",
+        "NodePool l4",
+        "PersistentVolumeClaim akko-coder-cache",
+        "PodDisruptionBudget akko-akko-litellm",
+        "Service akko-akko-litellm",
+        "Service akko-akko-vllm",
+        "ServiceAccount akko-akko-litellm",
+        "ServiceAccount akko-akko-vllm",
+    },
+}
+
+OWNERS = {
+    "inference:capacity:GpuNodePool": {"NodePool"},
+    "inference:gateway:LiteLlmGateway": {
+        "ConfigMap",
+        "Deployment",
+        "NetworkPolicy",
+        "PodDisruptionBudget",
+        "Secret",
+        "Service",
+        "ServiceAccount",
+    },
+    "inference:network:GatewayRoute": {"HTTPRoute"},
+    "inference:network:PlatformNamespace": {"Namespace", "NetworkPolicy"},
+    "inference:serving:OllamaServer": {"Deployment", "NetworkPolicy", "Service", "ServiceAccount"},
+    "inference:serving:VllmServer": {"Deployment", "NetworkPolicy", "Service", "ServiceAccount"},
+    "inference:storage:ModelCache": {"Job", "NetworkPolicy", "PersistentVolumeClaim"},
+}
+"""Kinds of children of each component."""
+
+
+def _objects(rendered: tuple[Rendered, ...]) -> list[Rendered]:
+    return [item for item in rendered if item.type.startswith("kubernetes:")]
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_the_inventory_is_as_documented(name: str) -> None:
+    """Rows A1 to A4."""
+    rendered = render(document(name), stack=name, gateway_key="k" if name == "dev" else None)
+    found = [f"{item.inputs['kind']} {item.name}" for item in _objects(rendered)]
+    assert sorted(found) == sorted(INVENTORY[name])
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_component_types_have_one_form_and_their_class_as_last_part(name: str) -> None:
+    types = {item.type for item in stack(name) if item.type.startswith("inference:")}
+    assert types == TYPES[name]
+    for token in types:
+        assert re.fullmatch(r"inference:[a-z]+:[A-Z][A-Za-z]+", token)
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_every_object_is_the_child_of_its_component_and_that_of_the_platform(name: str) -> None:
+    for item in _objects(stack(name)):
+        platform, component = item.parents
+        assert platform == "inference:platform:Platform"
+        assert item.inputs["kind"] in OWNERS[component]
+    for item in stack(name):
+        if item.type.startswith("inference:"):
+            own = item.type == "inference:platform:Platform"
+            assert item.parents == (() if own else ("inference:platform:Platform",))
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_nothing_starts_before_the_namespace_is_closed(name: str) -> None:
+    """Rows A6: the default denial is there before the first pod."""
+    for item in stack(name):
+        if item.type.startswith("inference:") and OWNERS.get(item.type, set()) & {
+            "Deployment",
+            "Job",
+        }:
+            assert ("kubernetes:networking.k8s.io/v1:NetworkPolicy", "akko-default-deny") in (
+                item.dependencies
+            )
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_every_object_carries_its_explicit_name_and_namespace(name: str) -> None:
+    """A name that other objects or clients address must not be generated."""
+    for item in _objects(stack(name)):
+        metadata = item.inputs["metadata"]
+        assert metadata["name"]
+        cluster_wide = item.inputs["kind"] in {"Namespace", "NodePool"}
+        assert metadata.get("namespace") == (None if cluster_wide else "akko")
+
+
+@pytest.mark.parametrize(
+    ("name", "context"), [("dev", "kind-akko"), ("production", "akko-production")]
+)
+def test_every_object_goes_to_the_context_that_the_document_names(name: str, context: str) -> None:
+    """The default provider would follow whatever context happens to be current."""
+    (provider,) = [item for item in stack(name) if item.type == "pulumi:providers:kubernetes"]
+    assert provider.inputs["context"] == provider.inputs["clusterIdentifier"] == context
+    assert {item.provider for item in _objects(stack(name))} == {provider.name}
