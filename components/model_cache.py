@@ -77,7 +77,8 @@ class ModelCache(pulumi.ComponentResource):
                 "active_deadline_seconds": _DEADLINE_SECONDS,
                 "template": {
                     "metadata": {"labels": who.labels, "annotations": dict(who.annotations)},
-                    "spec": {**preload_pod, "restart_policy": "OnFailure"},
+                    # A failed step is followed by a new pod, which begins with the first step.
+                    "spec": {**preload_pod, "restart_policy": "Never"},
                 },
             },
             opts=pulumi.ResourceOptions(

@@ -190,22 +190,30 @@ def server_pod(
 def preload_pod(settings: VllmServerSettings, claim_name: str) -> PodSpecArgsDict:
     """The pod that downloads the pinned revision into the cache, by the hub client of the image.
 
-    A flat folder a revision, so that an older one stays whole while its servers still run.
+    A flat folder a revision, so that an older one stays whole while its servers still run. The
+    second step holds every file against the hub: where the hub does not answer, the first one calls
+    a half-filled folder a success.
     """
-    container: ContainerArgsDict = {
-        "name": "download",
-        "image": settings.image or image("vllm"),
-        "command": ["hf", "download", settings.source],
-        "args": [f"--revision={settings.revision}", f"--local-dir={settings.model_path}"],
-        "env": environment({"HOME": "/tmp", "HF_HOME": "/tmp/hf", "HF_HUB_DISABLE_TELEMETRY": "1"}),
-        "resources": resources(1, 4),
-        "volume_mounts": mounts(models=_MODELS, tmp="/tmp"),
-    }
+
+    def step(name: str, *command: str) -> ContainerArgsDict:
+        return {
+            "name": name,
+            "image": settings.image or image("vllm"),
+            "command": ["hf", *command, settings.source],
+            "args": [f"--revision={settings.revision}", f"--local-dir={settings.model_path}"],
+            "env": environment(
+                {"HOME": "/tmp", "HF_HOME": "/tmp/hf", "HF_HUB_DISABLE_TELEMETRY": "1"}
+            ),
+            "resources": resources(1, 4),
+            "volume_mounts": mounts(models=_MODELS, tmp="/tmp"),
+        }
+
     return hardened_pod(
-        [container],
+        [step("verify", "cache", "verify", "--fail-on-missing-files")],
         [_models_volume(claim_name), scratch("tmp", "5Gi")],
         uid=USER,
         group=GROUP,
+        init_containers=[step("download", "download")],
     )
 
 

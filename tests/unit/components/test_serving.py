@@ -70,10 +70,13 @@ def test_vllm_serves_offline_from_weights_that_it_cannot_change() -> None:
 def test_the_weights_are_downloaded_once_at_the_pinned_revision_to_where_vllm_looks() -> None:
     """Rows A4, A10."""
     spec = pod(stack("production"), "Job akko-akko-vllm-preload").spec
-    (container,) = spec["containers"]
-    assert container["command"] == ["hf", "download", "Qwen/Qwen2.5-7B-Instruct"]
-    assert container["args"] == [f"--revision={REVISION}", f"--local-dir={WEIGHTS}"]
-    assert spec["restartPolicy"] == "OnFailure"
+    (download,) = spec["initContainers"]
+    (verify,) = spec["containers"]
+    assert download["command"] == ["hf", "download", "Qwen/Qwen2.5-7B-Instruct"]
+    assert verify["command"][:4] == ["hf", "cache", "verify", "--fail-on-missing-files"]
+    for step in (download, verify):
+        assert step["args"] == [f"--revision={REVISION}", f"--local-dir={WEIGHTS}"]
+    assert spec["restartPolicy"] == "Never"  # a failed check begins anew with the download
     assert "nodeSelector" not in spec  # a download needs no GPU
 
 
