@@ -1,6 +1,9 @@
-# Every target installs what it needs. STACK chooses Pulumi.<stack>.yaml; CONTEXT a cluster of yours.
+# Every target installs what it needs. STACK chooses Pulumi.<stack>.yaml, CONTEXT a cluster of yours,
+# YES=1 agrees beforehand to what Pulumi would ask there.
 STACK ?= dev
 CONTEXT ?=
+YES ?=
+export STACK CONTEXT YES
 PYTHON := .venv/bin/python
 STACKS := $(PYTHON) -m tools.stacks
 
@@ -15,19 +18,19 @@ install: ## Python dependencies into .venv, from uv.lock
 	@python3 tools/bootstrap.py
 
 up: install ## deploy STACK under the policy pack; without CONTEXT on an embedded control plane
-	@$(STACKS) up --stack "$(STACK)" --context "$(CONTEXT)"
+	@$(STACKS) up --stack "$$STACK" --context "$$CONTEXT" --yes="$$YES"
 
 preview: install ## what `make up` would change, judged by the policy pack
-	@$(STACKS) preview --stack "$(STACK)" --context "$(CONTEXT)"
+	@$(STACKS) preview --stack "$$STACK" --context "$$CONTEXT"
 
-down: install ## stop every embedded control plane and remove its data
-	@$(STACKS) down --stack "$(if $(filter file,$(origin STACK)),,$(STACK))" --context "$(CONTEXT)"
+down: install ## remove every embedded control plane; with CONTEXT, the stack from your cluster
+	@$(STACKS) down --stack "$(if $(filter file,$(origin STACK)),,$$STACK)" --context "$$CONTEXT" --yes="$$YES"
 
 status: install ## what runs of STACK's embedded control plane
-	@$(PYTHON) -m tools.control_plane status --home ".run/$(STACK)/control-plane"
+	@$(PYTHON) -m tools.control_plane status --home ".run/$$STACK/control-plane"
 
 kubeconfig: install ## how kubectl sees STACK's embedded control plane
-	@$(PYTHON) -m tools.control_plane kubeconfig --home ".run/$(STACK)/control-plane"
+	@$(PYTHON) -m tools.control_plane kubeconfig --home ".run/$$STACK/control-plane"
 
 schema: install ## JSON Schema of the stack document, for editors
 	@$(PYTHON) -m tools.schema

@@ -1,7 +1,7 @@
 """The stack document as a whole: what a stack may say, and what its parts must agree on."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, model_validator
@@ -69,7 +69,8 @@ class PlatformSettings(Settings):
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
-        problems = [*_pools(self), *_names(self), *_ollama(self), *_gateway(self)]
+        checks = (_namespace, _pools, _names, _ollama, _gateway)
+        problems = [problem for check in checks for problem in check(self)]
         if problems:
             raise ValueError("\n".join(problems))
         return self
@@ -138,23 +139,40 @@ def _holds(kind: InstanceType, model: VllmServerSettings) -> bool:
 
 
 def _names(document: PlatformSettings) -> Iterator[str]:
-    named: Mapping[str, str] = {
-        f"{ROOT}.gateway.service_name": document.gateway.service_name,
-        **{
-            f"{ROOT}.models.{a}.service_name": m.service_name
-            for a, m in document.vllm_models.items()
-        },
-        **(
-            {f"{ROOT}.ollama.service_name": document.ollama.service_name} if document.ollama else {}
-        ),
-    }
+    named: dict[str, str] = {f"{ROOT}.gateway.service_name": document.gateway.service_name}
+    for alias, model in document.vllm_models.items():
+        named[f"{ROOT}.models.{alias}.service_name"] = model.service_name
+    if document.ollama is not None:
+        named[f"{ROOT}.ollama.service_name"] = document.ollama.service_name
     for name, count in Counter(named.values()).items():
+        keys = " and ".join(key for key, value in named.items() if value == name)
         if count > 1:
-            keys = " and ".join(key for key, value in named.items() if value == name)
             yield f"{keys} are both {name!r}: every server needs a Service of its own, rename one"
         if name == "vllm":
-            key = next(key for key, value in named.items() if value == name)
-            yield f"{key} is 'vllm': other pods would get VLLM_PORT from it and fail; add a prefix"
+            yield f"{keys} is 'vllm': other pods would get VLLM_PORT from it and fail; add a prefix"
+        if name in _taken(document, set(named.values())):
+            yield f"{keys} is {name!r}, the name of another object of this stack: choose another"
+
+
+def _taken(document: PlatformSettings, servers: set[str]) -> set[str]:
+    """Names of accounts and network policies that are made anyway, or beside each server."""
+    beside = {f"{name}-{role}" for name in servers for role in ("preload", "clients")}
+    return {"default", f"{document.namespace}-default-deny", f"{document.namespace}-dns", *beside}
+
+
+def _namespace(document: PlatformSettings) -> Iterator[str]:
+    """The stack owns its namespace: closes it, hardens it, and deletes it with everything in it."""
+    others = {"default": "Kubernetes'", document.monitoring.namespace: "monitoring's"}
+    if document.exposure is not None:
+        others[document.exposure.parent_gateway.namespace] = "the parent Gateway's"
+    owner = others.get(document.namespace)
+    if document.namespace.startswith("kube-"):
+        owner = "Kubernetes'"
+    if owner:
+        yield (
+            f"{ROOT}.namespace is {document.namespace!r}, which is {owner}: the stack closes its "
+            "namespace and deletes it in the end, so choose one of its own"
+        )
 
 
 def _ollama(document: PlatformSettings) -> Iterator[str]:
@@ -173,8 +191,11 @@ def _gateway(document: PlatformSettings) -> Iterator[str]:
             yield f"{key} is {alias!r}, which is not among {ROOT}.models: {known}"
         if name in document.models:
             yield f"{key} hides the model of that name: choose another name"
-    if isinstance(document.gateway.master_key, DevelopmentKey) and document.vllm_models:
-        yield (
-            f"{ROOT}.gateway.master_key.source is 'development', a key that everybody knows, "
-            f"beside vLLM ({', '.join(document.vllm_models)}): use 'existing' or 'config'"
-        )
+    if isinstance(document.gateway.master_key, DevelopmentKey):
+        beside = [f"vLLM ({', '.join(document.vllm_models)})"] if document.vllm_models else []
+        beside += [f"the public host {document.exposure.host}"] if document.exposure else []
+        if beside:
+            yield (
+                f"{ROOT}.gateway.master_key.source is 'development', a key that everybody knows, "
+                f"beside {' and '.join(beside)}: use 'existing' or 'config'"
+            )

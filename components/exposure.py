@@ -14,7 +14,13 @@ from components.core.drain import DrainChain
 from components.core.settings import DnsLabel, HostName, Settings
 from components.workloads import Identity
 
-PUBLIC_PATHS = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/models")
+PUBLIC_PATHS = (
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/responses",
+    "/v1/embeddings",
+    "/v1/models",
+)
 """What clients need of the OpenAI API; key, model and admin routes stay inside the cluster."""
 
 

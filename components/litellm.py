@@ -35,6 +35,7 @@ from components.pods import (
     environment,
     hardened_pod,
     http_probe,
+    liveness_probe,
     mounts,
     resources,
     rollout,
@@ -55,7 +56,9 @@ _KEEP_ALIVE_SECONDS = 75
 
 class _KeySettings(Settings):
     secret_name: DnsLabel
-    secret_key: Annotated[str, Field(pattern=r"^[\w.-]+$")] = "master-key"
+    secret_key: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=253)] = (
+        "master-key"
+    )
 
 
 class ExistingKey(_KeySettings):
@@ -74,7 +77,7 @@ class DevelopmentKey(_KeySettings):
     """A Secret with a value that everybody knows; refused beside engines of production."""
 
     source: Literal["development"]
-    value: Annotated[str, Field(min_length=8)]
+    value: Annotated[str, Field(pattern=r"^[!-~]{8,}$", description="8 or more signs, no blanks.")]
 
 
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")]
@@ -255,10 +258,7 @@ def gateway_pod(settings: GatewaySettings, config_name: str, drain: DrainChain) 
         "resources": resources(settings.cpu, settings.memory_gib),
         "startup_probe": http_probe("/health/liveliness", HTTP, period=5, failures=60),
         "readiness_probe": http_probe("/health/readiness", HTTP, period=5, failures=3),
-        # It answers 503 while draining: the grace period ends the pod then, not this probe.
-        "liveness_probe": http_probe(
-            "/health/liveliness", HTTP, period=10, failures=drain.pod_grace_seconds // 10 + 1
-        ),
+        "liveness_probe": liveness_probe("/health/liveliness", HTTP),
         "lifecycle": {"pre_stop": {"sleep": {"seconds": drain.pre_stop_seconds}}},
         "volume_mounts": [
             {"name": "config", "mount_path": _CONFIG, "read_only": True},

@@ -27,6 +27,7 @@ from components.pods import (
     environment,
     hardened_pod,
     http_probe,
+    liveness_probe,
     mounts,
     resources,
     rollout,
@@ -46,7 +47,13 @@ class OllamaModelSettings(Settings):
     """What a stack may say about one model on Ollama."""
 
     engine: Literal["ollama"]
-    source: Annotated[str, Field(pattern=r"^[\w.-]+:[\w.-]+$", description="Library name:tag.")]
+    source: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*:[A-Za-z0-9][A-Za-z0-9._-]*$",
+            description="Library name:tag.",
+        ),
+    ]
     max_model_len: PositiveInt
 
 
@@ -120,7 +127,7 @@ def server_pod(
         "resources": resources(settings.cpu, settings.memory_gib),
         "startup_probe": http_probe("/api/version", HTTP, period=5, failures=60),
         "readiness_probe": http_probe("/api/version", HTTP, period=5, failures=3),
-        "liveness_probe": http_probe("/api/version", HTTP, period=10, failures=6),
+        "liveness_probe": liveness_probe("/api/version", HTTP),
         "lifecycle": {"pre_stop": {"sleep": {"seconds": drain.abrupt_pre_stop_seconds}}},
         "volume_mounts": _mounts(),
     }

@@ -15,6 +15,7 @@ from components.core.conventions import (
     document_key,
 )
 from components.core.drain import DrainChain
+from components.core.images import image
 from components.document import PlatformSettings
 from components.exposure import GatewayRoute
 from components.litellm import Backend, LiteLlmGateway
@@ -86,7 +87,7 @@ def _vllm_server(
         model.cache,
         who=who,
         claim_name=claim,
-        preload_name=f"{model.service_name}-preload-{model.revision[:8]}",
+        preload_name=f"{model.service_name}-preload-{_short_hash(_weights(model))}",
         preload_pod=vllm.preload_pod(model, claim),
         opts=opts,
     )
@@ -112,12 +113,13 @@ def _ollama_server(
     models = settings.ollama_models
     claim = f"{server.service_name}-models"
     sources = ",".join(sorted(model.source for model in models.values()))
+    reference = server.image or image("ollama")
     cache = ModelCache(
         "ollama-cache",
         server.cache,
         who=_identity("ollama", server.service_name, settings, "preload", "ollama"),
         claim_name=claim,
-        preload_name=f"{server.service_name}-preload-{_short_hash(sources)}",
+        preload_name=f"{server.service_name}-preload-{_short_hash(sources + reference)}",
         preload_pod=ollama.preload_pod(server, models, claim),
         opts=opts,
     )
@@ -198,6 +200,11 @@ def _monitoring(settings: PlatformSettings) -> NetworkPolicyPeerArgsDict:
 
 def _identity(app: str, name: str, settings: PlatformSettings, role: Role, *key: str) -> Identity:
     return Identity(app, name, settings.namespace, role, document_key(*key))
+
+
+def _weights(model: vllm.VllmServerSettings) -> str:
+    """What a preload Job depends on: a Job cannot change, so a change makes another one."""
+    return f"{model.source}@{model.revision} by {model.image or image('vllm')}"
 
 
 def _short_hash(text: str) -> str:

@@ -99,6 +99,17 @@ def resources(cpu: int, memory_gib: int, *, gpus: int = 0) -> ResourceRequiremen
     return {"requests": {"cpu": str(cpu), **firm}, "limits": dict(firm)}
 
 
+def liveness_probe(path: str, port: str) -> ProbeArgsDict:
+    """Ends a server that is silent for a minute, and then without the long grace of a drain.
+
+    A hung server has no stream to end. While a pod is being drained the kubelet does not ask.
+    """
+    return {
+        **http_probe(path, port, period=10, failures=6),
+        "termination_grace_period_seconds": 30,
+    }
+
+
 def http_probe(path: str, port: str | int, *, period: int, failures: int) -> ProbeArgsDict:
     """An HTTP probe with time-outs in seconds; 5 s, because a decoding engine answers late."""
     return {
@@ -117,6 +128,8 @@ def spread(pod_labels: Mapping[str, str]) -> list[TopologySpreadConstraintArgsDi
             "topology_key": key,
             "when_unsatisfiable": "ScheduleAnyway",
             "label_selector": {"match_labels": dict(pod_labels)},
+            # Pods of the outgoing version do not count, else a roll-out ends with all on one node.
+            "match_label_keys": ["pod-template-hash"],
         }
         for key in ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
     ]

@@ -31,6 +31,7 @@ from components.pods import (
     environment,
     hardened_pod,
     http_probe,
+    liveness_probe,
     mounts,
     resources,
     rollout,
@@ -42,6 +43,9 @@ USER, GROUP = 2000, 0
 """User `vllm` of the image; folders under its home belong to group 0, others are unsupported."""
 
 _MODELS = "/models"
+_HUB_ID = (
+    r"^[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*/[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$"
+)
 _HOME = "/home/vllm"
 _PROBE_PERIOD_SECONDS = 10
 _NODE_SECONDS = 900
@@ -62,7 +66,7 @@ class VllmServerSettings(Settings):
     """What a stack may say about one model on vLLM."""
 
     engine: Literal["vllm"]
-    source: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$", description="Hub id, org/name.")]
+    source: Annotated[str, Field(pattern=_HUB_ID, description="Hub id, org/name.")]
     revision: Revision
     service_name: ServiceName
     service_type: Annotated[
@@ -162,7 +166,7 @@ def server_pod(
             failures=math.ceil(settings.startup_seconds / _PROBE_PERIOD_SECONDS),
         ),
         "readiness_probe": http_probe("/health", HTTP, period=5, failures=3),
-        "liveness_probe": http_probe("/health", HTTP, period=10, failures=6),
+        "liveness_probe": liveness_probe("/health", HTTP),
         "lifecycle": {"pre_stop": {"sleep": {"seconds": drain.pre_stop_seconds}}},
         "volume_mounts": [
             {"name": "models", "mount_path": _MODELS, "read_only": True},

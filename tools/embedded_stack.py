@@ -33,10 +33,18 @@ def environment(home: Path, tools: Mapping[str, str]) -> dict[str, str]:
     Args:
         home: Folder of the stacks.
         tools: Variables that lead to the engine and its plugins.
+
+    Raises:
+        ToolError: There is state, and the passphrase that it was encrypted with is gone.
     """
     (home / "state").mkdir(parents=True, exist_ok=True)
     passphrase = home / "passphrase"
     if not passphrase.exists():
+        if any((home / "state").rglob("stacks/**/*.json")):
+            raise ToolError(
+                f"the passphrase of the embedded stack is gone ({passphrase}), and its state cannot "
+                "be read without it: `make down`, then `make up`"
+            )
         partial = passphrase.with_suffix(".partial")
         partial.touch(mode=0o600)
         partial.write_text(secrets.token_urlsafe(_KEY_BYTES))
@@ -45,10 +53,18 @@ def environment(home: Path, tools: Mapping[str, str]) -> dict[str, str]:
     return {
         **inherited,
         **tools,
+        **loopback_directly(inherited),
         MARK: str(home),
         "PULUMI_BACKEND_URL": f"file://{home / 'state'}",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase),
     }
+
+
+def loopback_directly(environ: Mapping[str, str]) -> dict[str, str]:
+    """Exceptions from a user's proxy: engine, plugins and API server talk on loopback."""
+    past = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    hosts = ",".join(part for part in (past, "127.0.0.1", "localhost") if part)
+    return {"no_proxy": hosts, "NO_PROXY": hosts}
 
 
 def stack_file(
@@ -138,12 +154,26 @@ def _mapping(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        loaded = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
     except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: not even text
         raise ToolError(f"{path.name} is not YAML: {_problem(error)}") from error
     if not isinstance(loaded, dict):
         raise ToolError(f"{path.name} holds no keys; it begins with `config:`")
     return cast("dict[str, Any]", loaded)
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Refuses a key that stands twice, as Pulumi does; the later one would replace the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
+        seen: dict[str, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if key.value in seen:
+                problem = f"the key {key.value!r} stands already on line {seen[key.value]}"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            seen[str(key.value)] = line
+        return super().construct_mapping(node, deep=deep)
 
 
 def _problem(error: Exception) -> str:

@@ -18,13 +18,12 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 from filelock import FileLock, Timeout
 
-from tools import control_plane, embedded_stack, summary
+from tools import control_plane, embedded_stack, leftovers, summary
 from tools.catalogue import CONTROL_PLANE, PULUMI
 from tools.control_plane import installed
-from tools.embedded_stack import CHECKOUT, MARK, RUN
+from tools.embedded_stack import CHECKOUT, RUN
 from tools.install import engine_environment, ensure
 from tools.own_cluster import check_own_cluster
 from tools.problem import ToolError
@@ -42,6 +41,7 @@ class Run:
         options: Options that stand behind every command.
         plane: The embedded control plane, None for the user's own cluster.
         context: Kube context that the stack goes to.
+        yes: Whether the user has agreed to the change beforehand.
     """
 
     stack: str
@@ -49,6 +49,7 @@ class Run:
     options: tuple[str, ...]
     plane: control_plane.ControlPlane | None
     context: str
+    yes: bool = False
 
 
 def start_plane(home: Path) -> control_plane.ControlPlane:
@@ -70,15 +71,17 @@ def prepare_embedded(stack: str, run: Path, source: Path) -> Run:
     environ = embedded_stack.environment(home, engine_environment())
     environ["KUBECONFIG"] = str(plane.kubeconfig)
     file = embedded_stack.stack_file(home, source, stack, plane, environ)
-    _recover(home, stack, environ)
+    leftovers.clear(home, stack, environ, (f"--config-file={file}",), source)
     return Run(stack, environ, (f"--config-file={file}",), plane, plane.context)
 
 
-def prepare_own(stack: str, context: str, source: Path) -> Run:
+def prepare_own(stack: str, context: str, source: Path, *, yes: bool) -> Run:
     """A run on the user's cluster, with the user's engine settings and state."""
     check_own_cluster(stack, context, source)
     ours = engine_environment()
-    return Run(stack, {**ours, **os.environ, "PATH": ours["PATH"]}, (), None, context)
+    direct = embedded_stack.loopback_directly(os.environ)
+    environ = {**ours, **os.environ, **direct, "PATH": ours["PATH"]}
+    return Run(stack, environ, (), None, context, yes)
 
 
 def _ensure_stack(run: Run, source: Path) -> None:
@@ -110,14 +113,15 @@ def engine(run: Run, command: Sequence[str], source: Path) -> int:
     """Call the engine in the project folder; its output is the user's to see."""
     arguments = ["pulumi", *command, f"--stack={run.stack}", *run.options]
     if not sys.stdout.isatty():
-        arguments.append("--non-interactive")
+        arguments += ["--non-interactive", "--suppress-progress"]
     return subprocess.run(arguments, cwd=source, env=dict(run.environ), check=False).returncode
 
 
 def up(run: Run, source: Path) -> int:
     """Deploy the stack and say what there is now."""
     begun = time.monotonic()
-    code = engine(run, ["up", "--yes", _policies(source)], source)
+    refresh = ["--refresh"] if run.plane is not None else []
+    code = engine(run, ["up", *refresh, *_agreed(run), _policies(source)], source)
     if code == 0 and run.plane is not None:
         summary.print_summary(run.plane, run.stack, time.monotonic() - begun)
     elif code == 0:
@@ -125,9 +129,14 @@ def up(run: Run, source: Path) -> int:
     return code
 
 
+def _agreed(run: Run) -> list[str]:
+    """Nobody is asked about an embedded cluster; on the user's own it takes their word."""
+    return ["--yes"] if run.plane is not None or run.yes else []
+
+
 def preview(run: Run, source: Path) -> int:
     """Show what would change, judged by the policy pack."""
-    return engine(run, ["preview", "--diff", _policies(source)], source)
+    return engine(run, ["preview", _policies(source)], source)
 
 
 def down(run: Path) -> None:
@@ -138,7 +147,7 @@ def down(run: Path) -> None:
     Raises:
         ToolError: A file cannot be removed.
     """
-    _end_others(run / "stacks")
+    leftovers.end_all(run / "stacks")
     with _alone(run):
         control_plane.down(run / "control-plane")
         shutil.rmtree(run, ignore_errors=True)
@@ -167,46 +176,6 @@ def _policies(source: Path) -> str:
     return f"--policy-pack={source / 'policies'}"
 
 
-def _recover(home: Path, stack: str, environ: Mapping[str, str]) -> None:
-    """After a killed run: wait for an engine that still works, then lift the lock it left."""
-    _wait_for_others(home)
-    locks = home / "state" / ".pulumi" / "locks" / "organization" / "inference" / stack
-    if any(locks.glob("*.json")):
-        _say("lifting the lock that an interrupted run has left")
-        subprocess.run(
-            ["pulumi", "cancel", "--yes", f"--stack={stack}"],
-            cwd=home,
-            env=dict(environ),
-            capture_output=True,
-            check=False,
-        )
-
-
-def _wait_for_others(home: Path) -> None:
-    """A killed `make` leaves its engine at work; two at once would fight over the state."""
-    others = _engines_at_work(home)
-    if others:
-        _say(f"an earlier run is still at work (process {others[0].pid}); waiting for its end")
-        psutil.wait_procs(others)
-
-
-def _end_others(home: Path) -> None:
-    others = _engines_at_work(home)
-    for process in others:
-        process.kill()
-    psutil.wait_procs(others)
-
-
-def _engines_at_work(home: Path) -> list[psutil.Process]:
-    found: list[psutil.Process] = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):  # ended meanwhile, or somebody else's
-            engine_of_ours = process.name() == "pulumi" and MARK in process.environ()
-            if engine_of_ours and process.environ()[MARK] == str(home):
-                found.append(process)
-    return found
-
-
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
@@ -216,6 +185,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("command", choices=["up", "preview", "down"])
     parser.add_argument("--stack", default="", help="which Pulumi.<stack>.yaml; down: all of them")
     parser.add_argument("--context", default="", help="kube context of your own cluster")
+    parser.add_argument("--yes", default="", help="not empty: do not ask, on your own cluster")
     parser.add_argument("--project", type=Path, default=CHECKOUT, help=argparse.SUPPRESS)
     parser.add_argument("--run-folder", type=Path, default=RUN, help=argparse.SUPPRESS)
     return parser.parse_args(argv)
@@ -229,10 +199,10 @@ def _check_name(stack: str) -> None:
         )
 
 
-def _on_own_cluster(command: str, stack: str, context: str, source: Path) -> int:
-    run = prepare_own(stack, context, source)
+def _on_own_cluster(command: str, stack: str, context: str, source: Path, *, yes: bool) -> int:
+    run = prepare_own(stack, context, source, yes=yes)
     if command == "down":
-        return engine(run, ["destroy"], source)
+        return engine(run, ["destroy", *_agreed(run)], source)
     _ensure_stack(run, source)
     return up(run, source) if command == "up" else preview(run, source)
 
@@ -257,10 +227,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         _check_name(stack)
         if arguments.context:
             stack = stack or DEFAULT_STACK
-            return _on_own_cluster(command, stack, arguments.context, source)
+            return _on_own_cluster(
+                command, stack, arguments.context, source, yes=bool(arguments.yes)
+            )
         return _embedded(command, stack, arguments.run_folder.resolve(), source)
     except (ToolError, control_plane.ControlPlaneError) as error:
         _say(f"error: {error}")
+        return 1
+    except OSError as error:
+        where = error.filename or arguments.run_folder
+        _say(f"error: {where}: {error.strerror}; free space or permit it, then try again")
         return 1
     except KeyboardInterrupt:
         _say("interrupted; the next call takes up from here")

@@ -36,13 +36,15 @@ def print_summary(plane: ControlPlane, stack: str, seconds: float) -> None:
         "objects, admission, scheduling and Karpenter are real, containers are simulated."
     )
     for gateway in gateways:
-        host = f"{gateway['metadata']['name']}.{gateway['metadata']['namespace']}"
-        console.print(f"For pods in the cluster the gateway is http://{host}:{GATEWAY_PORT}/v1")
+        name, namespace = gateway["metadata"]["name"], gateway["metadata"]["namespace"]
+        console.print(
+            f"For pods of namespace {namespace} the gateway is http://{name}:{GATEWAY_PORT}/v1"
+        )
     _print_commands(
         console,
         (f"make preview STACK={stack}", f"after a change of Pulumi.{stack}.yaml"),
         (f"make kubeconfig STACK={stack}", "how your own kubectl sees this cluster"),
-        ("make up CONTEXT=<context>", "the same stack on a cluster of yours"),
+        (f"make up STACK={stack} CONTEXT=<context>", "the same stack on a cluster of yours"),
         ("make down", "stop everything, leave nothing"),
     )
 
@@ -63,7 +65,7 @@ def print_next_steps(stack: str, context: str) -> None:
 def _print_commands(console: Console, *commands: tuple[str, str]) -> None:
     console.print("\nNext:")
     for command, meaning in commands:
-        console.print(f"  {command:<34}{meaning}")
+        console.print(f"  {command:<42}{meaning}")
 
 
 def servers(deployments: list[Object], pods: list[Object]) -> Table:

@@ -107,7 +107,7 @@ def _kubeconfig(options: argparse.Namespace) -> int:
     if plane is None:
         raise ToolError(
             f"no healthy control plane in {Layout.of(options.home).home}:"
-            " start or repair it with `python -m tools.control_plane up`"
+            " `make up STACK=<stack>` starts or repairs it"
         )
     if options.json:
         _print_plane(plane)

@@ -123,6 +123,36 @@ FAULTS: Mapping[str, tuple[str, Any, str]] = {
         "main",
         f"{MODEL}.revision is 'main': needed: A commit, 40 lower-case hexadecimal digits",
     ),
+    "a hub id that the command line would take for an option": (
+        f"{MODEL}.source",
+        "--token/x",
+        f"{MODEL}.source is '--token/x': needed: Hub id, org/name",
+    ),
+    "a hub id that leads out of the volume": (
+        f"{MODEL}.source",
+        "a/..",
+        f"{MODEL}.source is 'a/..': needed: Hub id, org/name",
+    ),
+    "a Service name that an account has": (
+        f"{MODEL}.service_name",
+        "default",
+        f"{MODEL}.service_name is 'default', the name of another object of this stack",
+    ),
+    "a Service name that a network policy has": (
+        f"{MODEL}.service_name",
+        "akko-akko-litellm-clients",
+        f"{MODEL}.service_name is 'akko-akko-litellm-clients', the name of another object",
+    ),
+    "the namespace of the system": (
+        "namespace",
+        "kube-system",
+        "namespace is 'kube-system', which is Kubernetes'",
+    ),
+    "the namespace of the parent Gateway": (
+        "namespace",
+        "envoy-gateway-system",
+        "namespace is 'envoy-gateway-system', which is the parent Gateway's",
+    ),
     "a Service that poisons its neighbours": (
         f"{MODEL}.service_name",
         "vllm",
@@ -167,7 +197,7 @@ FAULTS: Mapping[str, tuple[str, Any, str]] = {
         "gateway.master_key",
         {"source": "development", "secret_name": "key", "value": KEY_VALUE},
         "gateway.master_key.source is 'development', a key that everybody knows, beside vLLM "
-        "(akko-coder): use 'existing' or 'config'",
+        "(akko-coder) and the public host llm.akko.local: use 'existing' or 'config'",
     ),
     "a key in place of its section": ("gateway.master_key", KEY_VALUE, "gateway.master_key holds"),
     "a key in place of its source": (

@@ -154,6 +154,7 @@ def test_the_gateway_answers_under_its_public_name_on_the_paths_of_clients_only(
         "/v1/completions",
         "/v1/embeddings",
         "/v1/models",
+        "/v1/responses",
     }
 
 

@@ -75,7 +75,7 @@ def test_a_short_development_key_is_not_repeated() -> None:
     changed = document("dev")
     changed["gateway"]["master_key"]["value"] = "s3cret"
     said = _refusal(changed)
-    assert said.startswith(f"{ROOT}.gateway.master_key.value is refused: string should have")
+    assert said.startswith(f"{ROOT}.gateway.master_key.value is refused: needed: 8 or more signs")
     assert "s3cret" not in said
 
 

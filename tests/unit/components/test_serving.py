@@ -111,7 +111,9 @@ def test_another_revision_is_another_job() -> None:
     changed = document("production")
     changed["models"]["akko-coder"]["revision"] = "b" * 40
     (job,) = of_kind(render(changed), "Job")
-    assert job["metadata"]["name"] == "akko-akko-vllm-preload-bbbbbbbb"
+    (before,) = of_kind(stack("production"), "Job")
+    assert job["metadata"]["name"] != before["metadata"]["name"]
+    assert job["metadata"]["name"].startswith("akko-akko-vllm-preload-")
 
 
 def test_ollama_runs_one_model_and_one_request_at_a_time_on_cpu() -> None:

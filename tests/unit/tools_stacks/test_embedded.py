@@ -25,11 +25,11 @@ def test_a_preview_goes_to_the_embedded_cluster_under_the_policy_pack(desk: Desk
     assert init == ["stack", "init", "dev", "--non-interactive"]
     assert arguments == [
         "preview",
-        "--diff",
         f"--policy-pack={desk.project / 'policies'}",
         "--stack=dev",
         f"--config-file={desk.home / 'Pulumi.dev.yaml'}",
         "--non-interactive",
+        "--suppress-progress",
     ]
     assert folder == str(desk.project)
     assert environ["KUBECONFIG"] == str(desk.plane.kubeconfig)
@@ -116,7 +116,13 @@ def test_the_lock_of_a_killed_run_is_lifted(desk: Desk, capsys: pytest.CaptureFi
     locks.mkdir(parents=True)
     (locks / "lock.json").write_text("{}")
     assert desk.run("preview") == 0
-    assert [call[0][0] for call in desk.calls()] == ["stack", "preview", "cancel", "preview"]
+    assert [call[0][0] for call in desk.calls()] == [
+        "stack",
+        "preview",
+        "cancel",
+        "refresh",
+        "preview",
+    ]
     assert not any(locks.iterdir())
     assert "lifting the lock that an interrupted run has left" in capsys.readouterr().err
 
@@ -224,3 +230,40 @@ def test_a_document_that_is_no_mapping_reaches_the_program_as_it_is(desk: Desk) 
     """The program says what is wrong with it; replacing its cluster would hide that."""
     stack_file = {"config": {"inference:platform": "text"}}
     assert embedded_stack.on_plane(stack_file, desk.plane) == stack_file
+
+
+def test_state_without_its_passphrase_names_the_way_out(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert desk.run("preview") == 0
+    (desk.home / "passphrase").unlink()
+    assert desk.run("preview") == 1
+    assert "`make down`, then `make up`" in capsys.readouterr().err
+
+
+def test_a_key_that_stands_twice_is_refused(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    (desk.project / "Pulumi.dev.yaml").write_text("config:\n  a: 1\n  b: 2\n  a: 3\n")
+    assert desk.run("preview") == 1
+    said = capsys.readouterr().err
+    assert "Pulumi.dev.yaml is not YAML: line 4" in said
+    assert "the key 'a' stands already on line 2" in said
+
+
+def test_a_proxy_of_the_user_is_not_asked_for_loopback(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "corp.example")
+    assert desk.run("preview") == 0
+    _, _, environ = desk.calls()[-1]
+    assert environ["no_proxy"] == environ["NO_PROXY"] == "corp.example,127.0.0.1,localhost"
+
+
+def test_a_run_folder_that_cannot_be_written_is_one_sentence(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.runs.write_text("a file")
+    assert desk.run("up") == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
