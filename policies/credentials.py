@@ -1,11 +1,14 @@
 """Credentials come from Secrets, never as literals (policy AX-12). No message repeats a value."""
 
 import re
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
 
 from pulumi_policy import Severity
 
+from components.core.launch import expand
 from policies.adapter import Breach, Parameters, Rule
+from policies.gateway_config import decoded
 from policies.objects import Container, Object, Resource
 from policies.tree import Node
 
@@ -15,14 +18,32 @@ _KEYS = (
     r"|signing_?key|client_?secret|jwt_?secret|token|password|passwd|passphrase"
 )
 """Names of credentials; in configuration files `secret` alone is often a Secret's name."""
-_CREDENTIAL_NAME = re.compile(rf"(.*_)?({_KEYS}|secret|credentials?)", re.IGNORECASE)
-_CONFIGURED_NAME = re.compile(rf"(.*_)?({_KEYS})", re.IGNORECASE)
-_CREDENTIAL_FLAG = re.compile(
-    rf"--?([\w-]*-)?({_KEYS}|secret)".replace("_?", "[-_]?"), re.IGNORECASE
+_MORE_KEYS = (
+    r"authorization|(?<=_)(pass|pwd)|(openai|anthropic|azure|mistral|cohere|groq|gemini|google"
+    r"|hf|hugging_?face|wandb|langfuse|datadog|stripe|auth|admin|bearer)_key"
 )
+"""Further names that only count as a whole: in a text they may be words."""
+_VARIANT = r"(_(\d+|ro|rw|read|write|old|new|dev|test|staging|prod|primary|secondary|backup))?"
+_CREDENTIAL_NAME = re.compile(
+    rf"(.*_)?({_KEYS}|{_MORE_KEYS}|secret|credentials?){_VARIANT}", re.IGNORECASE
+)
+_CONFIGURED_NAME = re.compile(rf"(.*_)?({_KEYS}|{_MORE_KEYS}){_VARIANT}", re.IGNORECASE)
+_CREDENTIAL_FLAG = re.compile(
+    rf"--?([\w-]*-)?({_KEYS}|secret){_VARIANT}".replace("_?", "[-_]?").replace("(_(", "([-_]("),
+    re.IGNORECASE,
+)
+_HEADER = re.compile(
+    r"authorization[\"']?[ \t]*[:=][ \t]*[\"']?(?:bearer|basic|token)[ \t]+"
+    r"(?P<value>[^\s\"'{}<>%$][^\s\"']*)",
+    re.IGNORECASE,
+)
+"""A header of a request with the credential written out."""
+_FILE_ENDING = re.compile(r"\.(txt|key|pem|token)$", re.IGNORECASE)
+_SHELL_VARIABLE = re.compile(r"\$(\{)?(?P<name>[A-Za-z_]\w*)(?(1)\})")
 _ASSIGNMENT = re.compile(
     rf"(?:^|[\s\"';{{,-])[\"']?(?:[\w-]{{0,60}}[_-])?(?:{_KEYS})".replace("_?", "[-_]?")
-    + r"[\"']?[ \t]*[:=](?P<gap>[ \t]*)(?P<value>\"[^\"\n]*\"|'[^'\n]*'|[^\s\"',;}#]+)",
+    + r"[\"']?[ \t]*[:=](?P<gap>[ \t]*)(?P<value>\"[^\"\n]*\"|'[^'\n]*'"
+    + r"|(?:\$\{[^}\n]*\}|\{\{[^}\n]*\}\})[^\s\"',;}#]*|[^\s\"',;}#]+)",
     re.IGNORECASE,
 )
 _TOKEN = re.compile(
@@ -46,7 +67,7 @@ _NAME_STEMS = ("key", "token", "passw", "passphrase", "secret")
 _USER_INFO = re.compile(r"://[^\s/:@$<{%\"']*:[^\s/@$<{%\"']+@")
 """User and password inside a URL."""
 _REFERENCE = re.compile(
-    r"os\.(environ|getenv)\b.*|\$\([^)]*\)|\$\{[^}]*\}|\$[A-Za-z_]\w*|\{\{.*\}\}|<.*>|%\w+%"
+    r"os\.(environ|getenv)\b.*|\$\([^)]*\)|\$\{(?:(?!:-[^}])[^}])*\}|\$[A-Za-z_]\w*|\{\{.*\}\}|<.*>|%\w+%"
 )
 """What stands for a value from elsewhere, in LiteLLM, Kubernetes, shells and templates."""
 _CODE = re.compile(r"[\w.]+[(\[].*")
@@ -80,25 +101,32 @@ def _variable_breaches(container: Container) -> Iterator[Breach]:
         yield Breach(container.node.at("env"), asked, "it must be known at preview")
     for name, entry in container.variables:
         value = entry.at("value")
-        if _CREDENTIAL_NAME.fullmatch(name) and _is_literal(value):
+        if _names_credential(name) and _is_given(value, container):
             yield Breach(value, f"gives {name[:60]} its value in the manifest", _POSSIBLE)
 
 
 def _word_breaches(container: Container) -> Iterator[Breach]:
     """`--api-key VALUE`, `--api-key=VALUE` and `NAME=VALUE` in a command line or script."""
     for part in ("command", "args"):
-        words = list(container.node.at(part).elements())
-        for position, word in enumerate(words):
-            flag, equals, value = (word.text or "").partition("=")
-            given = Node(value, word.steps) if equals else Node("")
-            if not equals and position + 1 < len(words):
-                given = words[position + 1]
-            if _CREDENTIAL_FLAG.fullmatch(flag):
-                follows = equals or not (given.text or "").startswith("-")
-                if follows and _is_literal(given):
-                    yield Breach(word, f"gives {flag[:60]} its value in the manifest", _POSSIBLE)
-            elif _assigns(word.text or "", script=True):
+        words = [*container.node.at(part).elements()]
+        yield from _flag_breaches(words, container)
+        for word in words:
+            if any(mark.isspace() for mark in word.text or ""):  # a script, or words of one
+                script = [Node(inner, word.steps) for inner in _split(word.text or "")]
+                yield from _flag_breaches(script, container)
+            if _assigns(word.text or "", script=True):
                 yield Breach(word, "sets a credential inside a command line", _POSSIBLE)
+
+
+def _flag_breaches(words: Sequence[Node], container: Container) -> Iterator[Breach]:
+    for position, word in enumerate(words):
+        flag, equals, value = (word.text or "").partition("=")
+        given = Node(value, word.steps) if equals else Node("")
+        if not equals and position + 1 < len(words):
+            given = words[position + 1]
+        follows = equals or not (given.text or "").startswith("-")
+        if follows and _is_credential_flag(flag) and _is_given(given, container):
+            yield Breach(word, f"gives {flag[:60]} its value in the manifest", _POSSIBLE)
 
 
 def _text_breaches(found: Object) -> Iterator[Breach]:
@@ -114,10 +142,12 @@ def _data_breaches(found: Object) -> Iterator[Breach]:
     """A ConfigMap's keys that are credentials, and configuration files that hold one."""
     if found.kind != "ConfigMap":
         return
-    for key, node in found.node.at("data").items():
-        if _CREDENTIAL_NAME.fullmatch(key) and _is_literal(node):
+    entries = [*found.node.at("data").items(), *found.node.at("binaryData").items()]
+    for key, node in entries:
+        text = decoded(found, node)
+        if _names_credential(_FILE_ENDING.sub("", key)) and _is_literal(node):
             yield Breach(node, "gives a credential its value in a ConfigMap", _POSSIBLE)
-        elif _assigns(node.text or ""):
+        elif _assigns(text) or (text != node.text and _shows_credential(text)):
             yield Breach(node, "holds a configuration file with a credential", _POSSIBLE)
 
 
@@ -125,9 +155,44 @@ def _value_breaches(values: Node) -> Iterator[Breach]:
     """Values of a Helm release, whose keys are in camel case."""
     for node in values.walk():
         last = node.steps[-1]
-        snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", last) if isinstance(last, str) else ""
-        if _CONFIGURED_NAME.fullmatch(snake) and _is_literal(node):
+        if isinstance(last, str) and _CONFIGURED_NAME.fullmatch(_snake(last)) and _is_literal(node):
             yield Breach(node, "gives a credential its value in a chart's values", _POSSIBLE)
+
+
+def _snake(name: str) -> str:
+    """`hfToken`, `hf-token` and `hf.token` are all `hf_token`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", re.sub(r"[-.]", "_", name))
+
+
+def _names_credential(name: str) -> bool:
+    return bool(_CREDENTIAL_NAME.fullmatch(name) or _CREDENTIAL_NAME.fullmatch(_snake(name)))
+
+
+def _is_credential_flag(flag: str) -> bool:
+    name = flag.lstrip("-")
+    whole = flag.startswith("--") and _CONFIGURED_NAME.fullmatch(_snake(name))
+    return bool(whole or _CREDENTIAL_FLAG.fullmatch(flag))
+
+
+def _split(script: str) -> list[str]:
+    """Words of a script as a shell splits them, more or less: an unclosed quote is left open."""
+    try:
+        words = shlex.split(script)
+    except ValueError:
+        words = script.split()
+    return [word.rstrip(";&|") for word in words]
+
+
+def _is_given(node: Node, container: Container) -> bool:
+    """A literal, also one that only another variable of the container holds."""
+    text = node.text or ""
+    if (text.startswith("$(") and ")" not in text) or text.startswith("`"):
+        return False  # the first word of a command whose output is the value
+    if shell := _SHELL_VARIABLE.fullmatch(text):
+        text = f"$({shell['name']})"
+    expanded = expand(text, container.environment, complete=False)
+    indirect = isinstance(expanded, str) and expanded != text and _is_literal_text(expanded)
+    return indirect or _is_literal(node)
 
 
 def _shows_credential(text: str) -> bool:
@@ -150,6 +215,9 @@ def _is_literal_text(text: str) -> bool:
 def _assigns(text: str, *, script: bool = False) -> bool:
     """Whether a text sets a credential; in a shell, `NAME= word` sets it to nothing."""
     lower = text.lower()
+    header = _HEADER.search(text) if "authorization" in lower else None
+    if header and _is_literal_text(header["value"]):
+        return True
     return any(stem in lower for stem in _NAME_STEMS) and any(
         _is_assigned(match["value"])
         for match in _ASSIGNMENT.finditer(text)

@@ -14,7 +14,7 @@ from policies.objects import Container, Pod, Resource
 
 NAME_LABEL = "app.kubernetes.io/name"
 COMPONENT_LABEL = "app.kubernetes.io/component"
-_PART_OF_LABEL = "app.kubernetes.io/part-of"
+PART_OF_LABEL = "app.kubernetes.io/part-of"
 ENGINE_NAMES = frozenset({"vllm", "ollama"})
 
 _MENTION = re.compile(r"\bvllm\s+serve\b|\bvllm\.entrypoints\b")
@@ -44,7 +44,7 @@ class Opaque:
 
 def has_role(labels: Mapping[str, str], role: Role) -> bool:
     """Whether labels give a part of this platform that role; other charts use the words too."""
-    return labels.get(COMPONENT_LABEL) == role and labels.get(_PART_OF_LABEL) == PART_OF
+    return labels.get(COMPONENT_LABEL) == role and labels.get(PART_OF_LABEL) == PART_OF
 
 
 def is_engine_pod(pod: Pod) -> bool:
@@ -71,8 +71,7 @@ def vllm_server(container: Container, pod: Pod) -> tuple[Word, ...] | Opaque | N
     if isinstance(meaning, OtherProgram):
         return None
     mentioned = bool(_MENTION.search(" ".join(_texts(container))))
-    suspicious = named and container.serves and _looks_serving(container)
-    return meaning if mentioned or suspicious or flags else None
+    return meaning if mentioned or flags or (named and container.serves) else None
 
 
 def _serve_words(started: Launch) -> tuple[Word, ...] | OtherProgram | Opaque:
@@ -81,25 +80,34 @@ def _serve_words(started: Launch) -> tuple[Word, ...] | OtherProgram | Opaque:
     if started.opaque or not words or not isinstance(words[0], str):
         return Opaque(started.opaque or "its program is unknown")
     program = started.program
+    own = _is_images_own(words[0])
     if re.fullmatch(r"python[\d.]*", program):
-        words = _python_target(words)
+        words = python_target(words)
         program = str(words[0]).rpartition("/")[2] if words else program
+        own = own and bool(words) and _is_images_own(words[0])
     if _API_SERVER.fullmatch(program):
         return tuple(words[1:])
     if program in _COMMAND_LINES:
-        return _subcommand(words)
-    return OtherProgram() if program in _HELPERS else Opaque("it starts another program")
+        return _subcommand(words, own=own)
+    return OtherProgram() if own and program in _HELPERS else Opaque("it starts another program")
 
 
-def _subcommand(words: Sequence[Word]) -> tuple[Word, ...] | OtherProgram | Opaque:
+def _is_images_own(word: Word) -> bool:
+    """Whether a program is the image's, as far as its path tells: a mounted one may be anything."""
+    if not isinstance(word, str) or ".." in word:
+        return False
+    return "/" not in word or word.startswith("/usr/")
+
+
+def _subcommand(words: Sequence[Word], *, own: bool) -> tuple[Word, ...] | OtherProgram | Opaque:
     subcommand = words[1] if len(words) > 1 else ""
     if subcommand == "serve":
         return tuple(words[2:])
-    known = subcommand in _HELPER_COMMANDS
+    known = own and subcommand in _HELPER_COMMANDS
     return OtherProgram() if known else Opaque("it gives vllm a subcommand that may serve")
 
 
-def _python_target(words: Sequence[Word]) -> list[Word]:
+def python_target(words: Sequence[Word]) -> list[Word]:
     """Words from the module of `python -m MODULE` or the file of `python FILE` on."""
     for position, word in enumerate(words[1:], start=1):
         if word == "-m":
@@ -107,7 +115,8 @@ def _python_target(words: Sequence[Word]) -> list[Word]:
         if word == "-c":
             return []
         if not (isinstance(word, str) and word.startswith("-")):
-            return list(words[position:])
+            file = f"./{word}" if isinstance(word, str) and "/" not in word else word
+            return [file, *words[position + 1 :]]
     return []
 
 
@@ -129,11 +138,6 @@ def _alone_in_vllm_pod(container: Container, pod: Pod) -> bool:
     labelled = name == "vllm" or (name not in ENGINE_NAMES and has_role(pod.labels, "engine"))
     others = [other for other in pod.containers if other.role == "main" and other != container]
     return labelled and container.role == "main" and (not others or _wants_gpu(container))
-
-
-def _looks_serving(container: Container) -> bool:
-    ports = container.node.at("ports")
-    return ports.unknown or any(True for _ in ports.elements()) or _wants_gpu(container)
 
 
 def _wants_gpu(container: Container) -> bool:

@@ -5,9 +5,15 @@ from collections.abc import Iterator
 
 from pulumi_policy import Severity
 
-from components.core.conventions import OLLAMA_PORT, VLLM_PORT
+from components.core.conventions import OLLAMA_PORT, PART_OF, VLLM_PORT
 from policies.adapter import Breach, Parameters, Rule
-from policies.engines import COMPONENT_LABEL, ENGINE_NAMES, NAME_LABEL, is_engine_pod
+from policies.engines import (
+    COMPONENT_LABEL,
+    ENGINE_NAMES,
+    NAME_LABEL,
+    PART_OF_LABEL,
+    is_engine_pod,
+)
 from policies.objects import Object, Resource, texts
 from policies.tree import Node
 
@@ -15,7 +21,7 @@ _LEAF = "service_type"
 _POSSIBLE = "an engine is reachable inside the cluster only (type ClusterIP), through the gateway"
 _ENGINE_PORTS = frozenset({str(VLLM_PORT), str(OLLAMA_PORT)})
 _ENGINE_WORD = re.compile("|".join(sorted(ENGINE_NAMES)), re.IGNORECASE)
-_OWN_LABELS = ("app.kubernetes.io/part-of", "app.kubernetes.io/managed-by")
+_OWN_LABELS = (PART_OF_LABEL, "app.kubernetes.io/managed-by")
 _PUBLIC_TYPES = frozenset({"LoadBalancer", "NodePort", "ExternalName"})
 _PUBLIC_ANNOTATIONS = (
     "service.beta.kubernetes.io/",
@@ -28,9 +34,21 @@ _PUBLIC_ANNOTATIONS = (
 _ROUTES = re.compile(r"Ingress|\w*Route|VirtualService|TargetGroupBinding|VirtualServer|HTTPProxy")
 _ROUTE_PARTS = frozenset(
     {"spec", "rules", "http", "paths", "backend", "defaultBackend", "service", "routes", "route"}
-    | {"tcp", "tls", "destination", "backendRefs", "services", "serviceRef"}
+    | {"tcp", "tls", "destination", "backendRefs", "services", "serviceRef", "backendRef"}
+    | {"filters", "requestMirror", "mirror", "mirrors", "to", "alternateBackends", "resource"}
 )
 """Keys of routes below which a backend may stand."""
+_BACKENDS = frozenset({"service", "backendRef", "resource", "to"})
+_BACKEND_LISTS = frozenset({"backendRefs", "serviceRef", "services", "alternateBackends"})
+_OTHER_NAMES = {
+    "destination": ("host", "port"),
+    "mirror": ("host", "port"),
+    "backend": ("serviceName", "servicePort"),
+    "defaultBackend": ("serviceName", "servicePort"),
+    "port": ("", "targetPort"),
+}
+"""Keys of backends that call the Service's name and port something else: meshes, the Ingress of
+`extensions/v1beta1`, and the port of OpenShift's Route."""
 
 
 def _check(resource: Resource, parameters: Parameters) -> Iterator[Breach]:
@@ -38,6 +56,9 @@ def _check(resource: Resource, parameters: Parameters) -> Iterator[Breach]:
     for found in resource.objects:
         if found.kind == "Service" and found.name not in allowed:
             yield from _service_breaches(found, patch=resource.patch)
+        elif found.hidden:
+            asked = "decides only later what a list holds, it must be known at preview"
+            yield Breach(found.node, asked, _POSSIBLE)
         elif _ROUTES.match(found.kind):
             yield from _route_breaches(found)
     for pod in resource.pods:
@@ -79,9 +100,10 @@ def _may_reach_engine(service: Object, *, patch: bool) -> bool:
     """Whether a Service leads, or may lead, to engine pods."""
     spec = service.node.at("spec")
     selector, ports = spec.at("selector"), spec.at("ports")
-    if selector.unknown or ports.unknown:
+    values = [value for _, value in selector.items()]
+    if selector.unknown or ports.unknown or any(value.unknown for value in values):
         return True
-    if patch and selector.absent and ports.absent:
+    if patch and (not values or any(value.absent for value in values)):
         return True  # what the patched Service selects is not in sight
     mentioned = (
         service.name,
@@ -105,6 +127,8 @@ def _selects_engines(selector: Node) -> bool:
         return False
     if COMPONENT_LABEL in labels:
         return labels[COMPONENT_LABEL] in {"engine", None}
+    if labels.get(PART_OF_LABEL) == PART_OF:
+        return True  # whatever else it selects by, an engine may have it: `instance`, a pod's name
     return bool(labels) and all(key in _OWN_LABELS for key in labels)
 
 
@@ -118,20 +142,22 @@ def _is_engine_port(port: Node) -> bool:
 def _route_breaches(route: Object) -> Iterator[Breach]:
     """Ingress, Gateway API and mesh routes: any backend that is an engine's Service."""
     for node in route.node.at("spec").walk():
-        last = node.steps[-1]
         owner = next((step for step in reversed(node.steps) if isinstance(step, str)), "")
         if node.unknown and owner in _ROUTE_PARTS:
             asked = "decides where a route leads only later, it must be known at preview,"
             yield Breach(node, asked, "a route to the gateway's Service is possible")
-        if last == "service" or owner in {"backendRefs", "serviceRef", "services"}:
-            backend = node
-        elif last == "destination":
-            backend = Node({"name": node.at("host").value, "port": node.at("port").value}, ())
-        else:
-            continue
-        if isinstance(backend.value, dict) and _is_engine_backend(backend):
+        if isinstance(node.value, dict) and _is_engine_backend(_backend(node, owner)):
             asked = "routes requests from outside past the gateway to an engine"
             yield Breach(node, asked, "a route to the gateway's Service is possible")
+
+
+def _backend(node: Node, owner: str) -> Node:
+    """What a route's object says about a Service, as `name` and `port`."""
+    last = node.steps[-1]
+    if last in _BACKENDS or owner in _BACKEND_LISTS:
+        return node
+    name, port = _OTHER_NAMES.get(str(last), ("", ""))
+    return Node({"name": node.at(name).value, "port": node.at(port).value})
 
 
 def _is_engine_backend(backend: Node) -> bool:
@@ -154,7 +180,11 @@ def _pod_breaches(pod: Node) -> Iterator[Breach]:
         yield Breach(network, asked, "hostNetwork: false is possible")
     for part in ("containers", "initContainers", "ephemeralContainers"):
         for container in pod.at(part).elements():
-            for port in container.at("ports").elements():
+            ports = container.at("ports")
+            if ports.unknown:
+                asked = "decides only later which ports an engine opens"
+                yield Breach(ports, asked, "a list that is known at preview is possible")
+            for port in ports.elements():
                 host = port.at("hostPort")
                 if not host.absent and host.text != "0":
                     asked = "opens a port of its node for an engine"

@@ -21,6 +21,10 @@ _CONTAINER_LISTS: tuple[tuple[str, Role], ...] = (
     ("initContainers", "init"),
     ("ephemeralContainers", "ephemeral"),
 )
+_LISTS = frozenset(key for key, _ in _CONTAINER_LISTS)
+_CONTAINER_PARTS = ("command", "args", "env")
+_CHARTS = frozenset({"Release", "Chart"})
+"""Kinds whose values are a chart's business, whatever they look like."""
 _TEMPLATES = frozenset({"template", "podTemplate", "jobTemplate"})
 _WORKLOADS = frozenset(
     {"Pod", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController"}
@@ -71,18 +75,24 @@ class Container:
         env = self.node.at("env")
         return not env.unknown and not any(entry.at("name").unknown for entry in env.elements())
 
+    @property
+    def _complete(self) -> bool:
+        return self.variables_known and self.node.at("envFrom").absent
+
+    @cached_property
+    def environment(self) -> dict[str, Word]:
+        """Values of `env` after expansion; UNKNOWN for those that come from elsewhere."""
+        pairs = ((name, _literal(entry)) for name, entry in self.variables)
+        return environment_of(pairs, complete=self._complete)
+
     def launched(self, *entrypoint: str) -> Launch:
         """What it runs; `entrypoint` is what the image starts when there is no command."""
-        complete = self.variables_known and self.node.at("envFrom").absent
-        environment = environment_of(
-            ((name, _literal(entry)) for name, entry in self.variables), complete=complete
-        )
         return launch(
             _words(self.node.at("command")),
             _words(self.node.at("args")),
-            environment,
+            self.environment,
             entrypoint=entrypoint,
-            complete=complete,
+            complete=self._complete,
         )
 
 
@@ -101,6 +111,11 @@ class Object:
 
     node: Node
     kind: str
+
+    @property
+    def hidden(self) -> bool:
+        """Whether an item of a plain `List` may turn out to be of any kind."""
+        return not self.kind and self.node.at("kind").unknown
 
     @property
     def name(self) -> str:
@@ -140,7 +155,10 @@ class Resource:
     @cached_property
     def objects(self) -> tuple[Object, ...]:
         """The resource, or what a `*List` holds."""
-        items = tuple(self.root.at("items").elements())
+        whole = self.root.at("items")
+        if whole.unknown and self.type.endswith("List"):
+            return (Object(whole, self.kind),)
+        items = tuple(whole.elements())
         listed = tuple(Object(node, node.at("kind").text or self.kind) for node in items)
         return listed or (Object(self.root, self.kind),)
 
@@ -171,6 +189,8 @@ class Resource:
         if isinstance(node.value, dict):
             for key, role in _CONTAINER_LISTS:
                 yield from _listed(node.at(key), role)
+            if self.kind not in _CHARTS and _is_lone_container(node):
+                yield Container(node, "main")
         elif node.unknown and self._hides_pod(node):
             yield Container(node, "main")
 
@@ -179,7 +199,8 @@ class Resource:
         around = (self.kind, *(step for step in node.steps if isinstance(step, str)))
         owner, last = ("", *around)[-2:]
         holds = _TEMPLATES | _WORKLOADS if last == "spec" else _WORKLOADS
-        return last in _TEMPLATES or (last in {"spec", "items"} and owner in holds)
+        listed = last == "items" and not owner  # of a plain `List`
+        return listed or last in _TEMPLATES or (last in {"spec", "items"} and owner in holds)
 
     def _labels_of(self, node: Node) -> Mapping[str, str]:
         return next((texts(labels) for labels in self._metadata(node, "labels")), dict[str, str]())
@@ -195,6 +216,14 @@ class Resource:
 def texts(node: Node) -> dict[str, str]:
     """The scalar values of an object."""
     return {key: child.text for key, child in node.items() if child.text is not None}
+
+
+def _is_lone_container(node: Node) -> bool:
+    """Whether a custom resource has a container here, outside the lists that pods have."""
+    image = node.at("image")
+    listed = len(node.steps) > 1 and node.steps[-2] in _LISTS and isinstance(node.steps[-1], int)
+    named = isinstance(image.value, str) or image.unknown
+    return named and not listed and any(not node.at(part).absent for part in _CONTAINER_PARTS)
 
 
 def _listed(listed: Node, role: Role) -> Iterator[Container]:

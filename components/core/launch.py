@@ -119,6 +119,14 @@ def launch(
 _MOST_WRAPPERS = 8
 _SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh"})
 _FORWARDERS = frozenset({"exec", "nohup", "setsid", "tini", "dumb-init", "catatonit"})
+_LONE_FLAG = re.compile(r"-[sgwlcf]|-v+|--single-child|--verbose|--wait|--fork|--ctty")
+"""Flags of forwarders that take no value; after any other one the program may be anywhere."""
+_HIDING = frozenset(
+    {"timeout", "nice", "ionice", "stdbuf", "setpriv", "xargs", "parallel", "chroot", "su", "sudo"}
+    | {"gosu", "su-exec", "runuser", "busybox", "toybox", "fish", "csh", "tcsh", "time", "watch"}
+    | {"unshare", "nsenter", "numactl", "taskset", "chrt", "prlimit", "capsh", "script", "strace"}
+)
+"""Programs that start another one, behind flags that nobody reads here."""
 _ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_]\w*)=(?P<value>.*)", re.DOTALL)
 _SHELL_SYNTAX = re.compile(r"[$`;&|<>(){}*?\[\]~#!\n\\]")
 
@@ -134,15 +142,21 @@ def _unwrap(current: Launch) -> Launch:
         return _env(current)
     if program in _FORWARDERS:
         return _forwarder(current)
+    if program in _HIDING:
+        return replace(current, opaque=f"`{program}` starts a program that is not read")
     return current
 
 
 def _forwarder(current: Launch) -> Launch:
-    """`tini -s -- program`: skip its own flags."""
+    """`tini -s -- program`: skip its own flags; one that may take a value hides the program."""
     rest = list(current.words[1:])
     while rest and isinstance(rest[0], str) and rest[0].startswith("-"):
-        if rest.pop(0) == "--":
+        flag = str(rest.pop(0))
+        if flag == "--":
             break
+        if not _LONE_FLAG.fullmatch(flag):
+            hidden = f"`{current.program}` is called with a flag that may take the next word"
+            return replace(current, opaque=hidden)
     return replace(current, words=tuple(rest))
 
 

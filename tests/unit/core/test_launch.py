@@ -66,6 +66,10 @@ def test_wrappers_are_taken_away(command: list[str], words: tuple[str, ...]) -> 
         ["env", "--unset=", "vllm"],
         ["env", "-C", "/x", "vllm"],
         ["tini"] * 9,
+        ["tini", "-p", "SIGTERM", "sh", "-c", "vllm"],
+        ["exec", "-a", "vllm", "other"],
+        ["timeout", "9", "vllm"],
+        ["/bin/busybox", "sh", "-c", "vllm"],
     ],
 )
 def test_what_only_a_shell_could_tell_is_opaque(command: list[Word]) -> None:

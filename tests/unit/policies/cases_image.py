@@ -57,7 +57,7 @@ CASES = (
         "a container",
         put(ENGINE, *POD, "containers", 1, value=UNKNOWN),
         "spec.template.spec.containers[1]",
-        ("ax-12-no-literal-credentials", "ml-01-max-model-len-set"),
+        ("ax-01-backend-not-public", "ax-12-no-literal-credentials", "ml-01-max-model-len-set"),
     ),
     _case("bypass", "a short digest", _image(f"vllm/vllm-openai@sha256:{DIGEST[:-1]}")),
     _case("bypass", "a long digest", _image(f"vllm/vllm-openai@sha256:{DIGEST}0")),

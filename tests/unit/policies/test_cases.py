@@ -7,9 +7,11 @@ import pytest
 from policies.pack import POLICIES, RULES
 from tests.unit.policies import (
     cases_credentials,
+    cases_detours,
     cases_exposure,
     cases_gateway,
     cases_gateway_config,
+    cases_gateway_detours,
     cases_image,
     cases_length,
 )
@@ -20,9 +22,11 @@ CASES: tuple[Case, ...] = (
     *cases_exposure.CASES,
     *cases_gateway.CASES,
     *cases_gateway_config.CASES,
+    *cases_gateway_detours.CASES,
     *cases_length.CASES,
     *cases_image.CASES,
     *cases_credentials.CASES,
+    *cases_detours.CASES,
 )
 
 
