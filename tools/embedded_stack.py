@@ -42,7 +42,7 @@ def environment(home: Path, tools: Mapping[str, str]) -> dict[str, str]:
     if not passphrase.exists():
         if any((home / "state").rglob("stacks/**/*.json")):
             raise ToolError(
-                f"the passphrase of the embedded stack is gone ({passphrase}), and its state cannot "
+                f"the passphrase of the embedded stack ({passphrase}) is gone, its state cannot "
                 "be read without it: `make down`, then `make up`"
             )
         partial = passphrase.with_suffix(".partial")
