@@ -36,7 +36,7 @@ _EXPECTED = {
         "kubernetes:apps/v1:Deployment akko-akko-vllm",
         "kubernetes:core/v1:Service akko-akko-vllm",
         "kubernetes:core/v1:PersistentVolumeClaim akko-coder-cache",
-        "kubernetes:batch/v1:Job akko-akko-vllm-preload-a09a3545",
+        "kubernetes:batch/v1:Job akko-akko-vllm-preload-1bc8e57d",
         "kubernetes:networking.k8s.io/v1:NetworkPolicy akko-akko-vllm",
         "kubernetes:policy/v1:PodDisruptionBudget akko-akko-litellm",
         "kubernetes:karpenter.sh/v1:NodePool l4",

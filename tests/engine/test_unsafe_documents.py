@@ -84,15 +84,21 @@ def test_an_image_by_the_tag_latest_is_refused_by_policy(
     ended = engine.on_document("preview", "production", production, _PACK)
 
     ended.refuses("preview failed")
+    (preload,) = {v.resource for v in ended.violations} - {"akko-akko-vllm"}
+    assert preload.startswith("akko-akko-vllm-preload-")
     assert ended.violations == [
         Violation(
             "mandatory",
             "sc-01-image-pinned",
             workload,
             f"{workload} asks for an image by the tag `latest`, which moves "
-            "(spec.template.spec.containers[0].image); only an image with its digest, "
+            f"(spec.template.spec.{container}.image); only an image with its digest, "
             "name:tag@sha256:<64 hexadecimal digits>, is possible; "
             f"change {_MODEL}.image in the stack document.",
         )
-        for workload in ("akko-akko-vllm", "akko-akko-vllm-preload-a09a3545")
+        for workload, container in (
+            ("akko-akko-vllm", "containers[0]"),
+            (preload, "containers[0]"),
+            (preload, "initContainers[0]"),
+        )
     ]
