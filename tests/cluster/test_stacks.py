@@ -64,7 +64,7 @@ def test_the_end_of_a_deployment_says_what_exists_and_what_to_do_next(dev: Deplo
     out = dev.first.stdout
     assert "akko-akko-ollama" in out
     assert "1/1" in out
-    assert "http://akko-akko-litellm.akko:4000/v1" in out
+    assert "http://akko-akko-litellm:4000/v1" in out
     assert "containers are simulated" in out
     assert "make down" in out
 
