@@ -18,7 +18,9 @@ SPOT_PRICE_RATIO = 0.7
 catalogue. Real spot prices move; nothing but the order "spot is cheaper" rests on it."""
 _CAPACITY_PRICES = {"spot": SPOT_PRICE_RATIO, "on-demand": 1.0}
 
-_NAME = re.compile(r"(?P<family>(?P<category>[a-z]+)(?P<generation>\d+)[a-z]*)\.(?P<size>\w+)")
+_NAME = re.compile(
+    r"(?P<family>(?P<category>[a-z]+)(?P<generation>\d+)[a-z]*(?:-[a-z0-9]+)?)\.(?P<size>\w+)"
+)
 
 # How much memory a pod really gets is Karpenter's AWS provider's arithmetic
 # (`pkg/providers/instancetype/types.go`): 7.5 % for the hypervisor, then kubelet's reserve of
@@ -103,7 +105,7 @@ def _labels(kind: InstanceType) -> dict[str, str]:
         "karpenter.k8s.aws/instance-cpu": str(kind.vcpu),
         "karpenter.k8s.aws/instance-memory": str(kind.memory_gib * _MIB_PER_GIB),
         "karpenter.k8s.aws/instance-local-nvme": str(kind.nvme_gb),
-        "karpenter.k8s.aws/instance-gpu-name": kind.gpu.name,
+        "karpenter.k8s.aws/instance-gpu-name": kind.gpu.label or kind.gpu.name,
         "karpenter.k8s.aws/instance-gpu-manufacturer": "nvidia",
         "karpenter.k8s.aws/instance-gpu-count": str(kind.gpu_count),
         "karpenter.k8s.aws/instance-gpu-memory": str(kind.gpu.memory_mib),
