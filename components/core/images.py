@@ -128,6 +128,16 @@ def image(name: str) -> str:
     return known[name].reference
 
 
+def image_version(name: str) -> str:
+    """The version of the software in an image: its tag without a leading `v`.
+
+    Raises:
+        ImageLockError: As `image`.
+    """
+    image(name)
+    return images()[name].tag.removeprefix("v")
+
+
 @cache
 def images() -> Mapping[str, Image]:
     """All images of the committed lock by name.

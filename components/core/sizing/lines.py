@@ -1,0 +1,145 @@
+"""The planner for scripts: one JSON object a line in, one a line out."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from components.core.architecture import ArchitectureError, read_architecture
+from components.core.hardware import find_gpu
+from components.core.images import image_version
+from components.core.sizing.request import Device, Load, SizingError
+from components.core.sizing.verdict import GIB, Fit, fit
+
+_Count = Annotated[int, Field(gt=0, le=2**40)]
+_Degree = Annotated[int, Field(gt=0, le=4096)]
+_VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
+
+
+class Question(BaseModel):
+    """One line: a model, a GPU and the engine's settings by its own names; null is its default."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    config: dict[str, Any]
+    weight_bytes: _Count | None = None
+    gpu: Annotated[str, Field(min_length=1)]
+    gpu_memory_gib: Annotated[float, Field(gt=0, le=10_000)] | None = None
+    engine_version: str | None = None
+    tensor_parallel_size: _Degree | None = None
+    pipeline_parallel_size: _Degree | None = None
+    data_parallel_size: _Degree | None = None
+    max_model_len: _Count | Literal["auto", -1] | None = None
+    gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] | None = None
+    max_num_seqs: _Count | None = None
+    max_num_batched_tokens: _Count | None = None
+    kv_cache_dtype: str | None = None
+    quantization: str | None = None
+    dtype: str | None = None
+    block_size: Annotated[int, Field(gt=0, le=65_536)] | None = None
+    enforce_eager: bool | None = None
+    sampler_backend: str | None = None
+
+
+def answer_lines(lines: Iterable[str]) -> Iterator[str]:
+    """Answer every line that is not blank; a bad one gets `{"error": ...}`."""
+    for line in lines:
+        if line.strip():
+            yield json.dumps(_answer_or_error(line))
+
+
+def _answer_or_error(line: str) -> Mapping[str, Any]:
+    try:
+        return answer(Question.model_validate_json(line))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the line"
+        return {"error": f"{where}: {first['msg'][0].lower()}{first['msg'][1:]}"}
+    except (ArchitectureError, SizingError) as error:
+        return {"error": str(error)}
+
+
+def answer(question: Question) -> Mapping[str, Any]:
+    """Plan one question.
+
+    Raises:
+        ArchitectureError: The config describes no known model.
+        SizingError: The GPU or the engine's version is not known.
+    """
+    model = read_architecture(question.config)
+    device, load = _device(question), _load(question)
+    found = fit(model, device, load, question.weight_bytes)
+    if question.max_model_len in {"auto", -1} and 0 < found.longest < model.max_position:
+        found = fit(
+            model, device, replace(load, max_model_len=found.longest), question.weight_bytes
+        )
+    return _figures(found, model.max_position)
+
+
+def _figures(found: Fit, most: int) -> Mapping[str, Any]:
+    return {
+        "verdict": found.verdict,
+        "reason": found.reason,
+        "weights_gib": round(found.weights / GIB, 3),
+        "overhead_gib": round(found.overhead.total / GIB, 3),
+        "kv_bytes_per_token": round(found.cache.bytes_per_token(), 3),
+        "kv_cache_gib": round(max(0.0, found.available) / GIB, 3),
+        "kv_cache_tokens": found.tokens,
+        "max_concurrency": round(found.concurrency, 2),
+        "largest_max_model_len": min(found.longest, most),
+        "expected_error": found.expected_error or None,
+    }
+
+
+def _device(question: Question) -> Device:
+    known = find_gpu(question.gpu)
+    memory = question.gpu_memory_gib
+    if known is None and memory is None:
+        raise SizingError(
+            f"gpu {question.gpu!r} is not in the catalogue: give gpu_memory_gib, the total memory "
+            "of one GPU in GiB"
+        )
+    if known is None:
+        return Device(question.gpu, memory or 0.0)
+    return Device(
+        question.gpu,
+        memory or (known.cuda_memory_mib or known.memory_mib) / 1024,
+        known.compute_capability,
+        known.unified_memory,
+        known.nvlink_gb_per_s is not None,
+    )
+
+
+def _load(question: Question) -> Load:
+    length = question.max_model_len
+    return Load(
+        engine_version=engine_version(question.engine_version or image_version("vllm")),
+        tensor_parallel_size=question.tensor_parallel_size or 1,
+        pipeline_parallel_size=question.pipeline_parallel_size or 1,
+        data_parallel_size=question.data_parallel_size or 1,
+        max_model_len=length if isinstance(length, int) and length > 0 else None,
+        gpu_memory_utilization=question.gpu_memory_utilization,
+        max_num_seqs=question.max_num_seqs,
+        max_num_batched_tokens=question.max_num_batched_tokens,
+        kv_cache_dtype=question.kv_cache_dtype or "auto",
+        quantization=question.quantization,
+        dtype=question.dtype or "auto",
+        block_size=question.block_size,
+        enforce_eager=bool(question.enforce_eager),
+        sampler_backend=question.sampler_backend,
+    )
+
+
+def engine_version(text: str) -> tuple[int, int, int]:
+    """Read `0.31.0`, `v0.10.2` or `0.8.5.post1`.
+
+    Raises:
+        SizingError: It does not begin like a version.
+    """
+    found = _VERSION.match(text.strip())
+    if found is None:
+        raise SizingError(f"engine_version is {text!r}; write it like 0.31.0")
+    return int(found[1]), int(found[2]), int(found[3] or 0)

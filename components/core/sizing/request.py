@@ -1,0 +1,84 @@
+"""What is asked of the planner: a GPU's memory, and the engine's settings with its own names."""
+
+from dataclasses import dataclass
+
+NEWEST = (0, 33, 0)
+"""Newest engine version whose sources were read; later ones are planned like it."""
+
+
+class SizingError(ValueError):
+    """The question cannot be answered as asked; the text is one sentence."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """A GPU, as far as fitting depends on it.
+
+    Attributes:
+        name: As in the catalogue, or the user's own.
+        memory_gib: Total that CUDA reports for one GPU, GiB.
+        compute_capability: (major, minor), None if unknown.
+        unified: Whether the host shares this memory (GB10).
+        nvlink: Whether several of them are joined by NVLink.
+    """
+
+    name: str
+    memory_gib: float
+    compute_capability: tuple[int, int] | None = None
+    unified: bool = False
+    nvlink: bool = False
+
+    def at_least(self, major: int, minor: int = 0) -> bool:
+        """Whether the GPU has this compute capability; an unknown one is taken to have it."""
+        return self.compute_capability is None or self.compute_capability >= (major, minor)
+
+
+@dataclass(frozen=True)
+class Load:
+    """Settings of one engine, named as vLLM names them; None is that version's own default.
+
+    Attributes:
+        engine_version: (major, minor, patch) of vLLM.
+        tensor_parallel_size: GPUs that share every layer.
+        pipeline_parallel_size: Stages that share the layers.
+        data_parallel_size: Whole copies side by side.
+        max_model_len: Tokens of prompt and answer; None is the model's own length.
+        gpu_memory_utilization: Share of the GPU's total memory, above 0, at most 1.
+        max_num_seqs: Requests in one step.
+        max_num_batched_tokens: Tokens in one step.
+        kv_cache_dtype: `auto`, `fp8`, ...
+        quantization: For a checkpoint that is not quantised yet.
+        dtype: `auto`, `bfloat16`, `float16`, `float32`.
+        block_size: Tokens of a KV block.
+        enforce_eager: No CUDA graphs.
+        sampler_backend: `flashinfer` or `pytorch`.
+        max_loras: LoRA adapters on the GPU at once, 0 for none.
+        max_lora_rank: Largest rank of an adapter.
+        speculative_tokens: Draft tokens a step, 0 for none.
+        draft_weight_bytes: Weights of a separate draft model.
+        language_model_only: A multimodal model that serves text alone.
+        expert_parallel: Whole experts on each GPU instead of slices of all.
+        prefix_caching: None is the version's own default.
+    """
+
+    engine_version: tuple[int, int, int] = NEWEST
+    tensor_parallel_size: int = 1
+    pipeline_parallel_size: int = 1
+    data_parallel_size: int = 1
+    max_model_len: int | None = None
+    gpu_memory_utilization: float | None = None
+    max_num_seqs: int | None = None
+    max_num_batched_tokens: int | None = None
+    kv_cache_dtype: str = "auto"
+    quantization: str | None = None
+    dtype: str = "auto"
+    block_size: int | None = None
+    enforce_eager: bool = False
+    sampler_backend: str | None = None
+    max_loras: int = 0
+    max_lora_rank: int = 16
+    speculative_tokens: int = 0
+    draft_weight_bytes: int = 0
+    language_model_only: bool = False
+    expert_parallel: bool = False
+    prefix_caching: bool | None = None
