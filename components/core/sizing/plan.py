@@ -1,0 +1,290 @@
+"""The whole answer for one model on one machine: verdict, users, memory, start, speed, price."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from components.core.architecture import Architecture
+from components.core.architecture.parameters import count_parameters
+from components.core.hardware import InstanceType
+from components.core.sizing.fixes import Fix, nearest_fixes
+from components.core.sizing.request import Device, Load, SizingError
+from components.core.sizing.start_up import Phase, Range, StartUp, phases, total
+from components.core.sizing.throughput import (
+    Bounds,
+    Share,
+    Speed,
+    bounds,
+    tensor_parallel,
+    usd_per_million_tokens,
+)
+from components.core.sizing.verdict import GIB, Fit, fit
+from components.core.sizing.weights import checkpoint_bytes
+
+_PROCESS_GIB = 4.0
+"""Host memory of the API server and the engine's core: 3 GB were measured on the CPU build."""
+_RANK_GIB = 2.0
+"""Host memory of one GPU's worker, an assumption: CUDA libraries and pinned buffers."""
+_SHM_GIB = 1.0
+"""/dev/shm of a replica on one GPU, and again for each further GPU: NCCL and the engine's message
+queues fail at the runtime's 64 MiB (vLLM issue 1710); the size is an assumption with margin."""
+_HOURS_PER_MONTH = 730
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model as the planner sees it.
+
+    Attributes:
+        name: For people: a hub id.
+        architecture: Its shape.
+        weight_bytes: Bytes of its weight files; None to estimate them from the shape.
+    """
+
+    name: str
+    architecture: Architecture
+    weight_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What is asked of a replica.
+
+    Attributes:
+        prompt_tokens: Of a typical request.
+        output_tokens: Of a typical answer.
+        utilization: Share of full load over a month, for the price.
+    """
+
+    prompt_tokens: int = 1024
+    output_tokens: int = 256
+    utilization: float = 0.3
+
+
+@dataclass(frozen=True)
+class Start:
+    """From where weights are read, and what is warm.
+
+    Attributes:
+        storage: A key of `start_up.STORAGE`.
+        compile_cache: Whether compiled code is shared by the replicas.
+        new_node: Whether a node has to be bought first.
+    """
+
+    storage: str = "unknown"
+    compile_cache: bool = False
+    new_node: bool = True
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one replica of a model on one machine comes to.
+
+    Attributes:
+        model: Its name.
+        machine: Name of the instance type.
+        load: The engine's settings.
+        fit: How a GPU's memory is shared out, and the verdict.
+        fixes: What would help, nearest first; empty where it starts.
+        concurrency: Requests of the typical length at once, at most `max_num_seqs`.
+        shm_gib: /dev/shm to give the pod, GiB; counts against its memory.
+        host_memory_gib: Memory to request for the pod, GiB, shm included.
+        phases: Of a start.
+        bounds: The roofline; None where the GPU's speed is not known.
+        usd_per_hour: Share of the machine's price by GPUs; None where no price is known.
+        usd_per_million_tokens: The least a million output tokens can cost, at the traffic's
+            utilisation; None without speed or price.
+        notes: What else a reader should know, a sentence each.
+    """
+
+    model: str
+    machine: str
+    load: Load
+    fit: Fit
+    fixes: tuple[Fix, ...]
+    concurrency: int
+    shm_gib: float
+    host_memory_gib: float
+    phases: tuple[Phase, ...]
+    bounds: Bounds | None
+    usd_per_hour: float | None
+    usd_per_million_tokens: float | None
+    notes: tuple[str, ...]
+
+    @property
+    def start_seconds(self) -> Range:
+        """Seconds from "wanted" to the first answer."""
+        return total(self.phases)
+
+    @property
+    def usd_per_month(self) -> float | None:
+        """Price of a replica for 730 hours."""
+        return None if self.usd_per_hour is None else self.usd_per_hour * _HOURS_PER_MONTH
+
+
+def plan(
+    model: Model,
+    machine: InstanceType,
+    load: Load,
+    traffic: Traffic | None = None,
+    start: Start | None = None,
+) -> Plan:
+    """Plan one replica.
+
+    Args:
+        model: What is served.
+        machine: On what; the GPUs of one pipeline stage are on one machine.
+        load: The engine's settings.
+        traffic: Lengths and utilisation for speed and price; 1024 in, 256 out, 30 per cent.
+        start: Storage and caches for the start.
+
+    Raises:
+        SizingError: The machine has fewer GPUs than tensor parallelism asks for.
+    """
+    traffic, start = traffic or Traffic(), start or Start()
+    _check_machine(machine, load)
+    device = device_of(machine)
+    found = fit(model.architecture, device, load, model.weight_bytes)
+    users = _users(found, traffic)
+    limits = _bounds(model, machine, load, found, users=users, traffic=traffic)
+    hourly = _hourly(machine, load)
+    tokens = _useful(limits) * load.data_parallel_size
+    shm = _SHM_GIB * load.tensor_parallel_size
+    ranks = load.tensor_parallel_size * load.data_parallel_size
+    return Plan(
+        model=model.name,
+        machine=machine.name,
+        load=load,
+        fit=found,
+        fixes=nearest_fixes(model.architecture, model.weight_bytes, machine, load, found),
+        concurrency=users,
+        shm_gib=shm,
+        host_memory_gib=_PROCESS_GIB + _RANK_GIB * ranks + shm,
+        phases=phases(_start_up(model, load, found, start)),
+        bounds=limits,
+        usd_per_hour=hourly,
+        usd_per_million_tokens=None
+        if hourly is None or tokens <= 0
+        else usd_per_million_tokens(hourly, tokens, utilisation=traffic.utilization),
+        notes=tuple(_notes(machine, load, limits)),
+    )
+
+
+def device_of(machine: InstanceType) -> Device:
+    """One GPU of a machine, with the memory that CUDA reports."""
+    gpu = machine.gpu
+    return Device(
+        gpu.name,
+        (gpu.cuda_memory_mib or gpu.memory_mib) / 1024,
+        gpu.compute_capability,
+        gpu.unified_memory,
+        machine.nvlink,
+    )
+
+
+def _check_machine(machine: InstanceType, load: Load) -> None:
+    if load.tensor_parallel_size > machine.gpu_count:
+        raise SizingError(
+            f"tensor_parallel_size is {load.tensor_parallel_size}, but {machine.name} has "
+            f"{machine.gpu_count} GPU{'s' if machine.gpu_count > 1 else ''}; choose a larger "
+            "machine, or pipeline_parallel_size for several"
+        )
+
+
+def _users(found: Fit, traffic: Traffic) -> int:
+    length = min(traffic.prompt_tokens + traffic.output_tokens, found.settings.max_model_len)
+    room = found.cache.concurrency(max(0.0, found.available), length)
+    return min(int(room), found.settings.max_num_seqs)
+
+
+def _hourly(machine: InstanceType, load: Load) -> float | None:
+    if machine.usd_per_hour is None:
+        return None
+    gpus = load.tensor_parallel_size * load.pipeline_parallel_size * load.data_parallel_size
+    return machine.usd_per_hour * gpus / machine.gpu_count
+
+
+def _useful(limits: Bounds | None) -> float:
+    return 0.0 if limits is None else limits.tokens_per_second
+
+
+def _bounds(
+    model: Model,
+    machine: InstanceType,
+    load: Load,
+    found: Fit,
+    *,
+    users: int,
+    traffic: Traffic,
+) -> Bounds | None:
+    gpu = machine.gpu
+    if gpu.bandwidth_gb_per_s is None or gpu.tflops_16bit is None or users < 1:
+        return None
+    quantization = model.architecture.quantization
+    eight = quantization is not None and quantization.activations and quantization.floating
+    flops = gpu.tflops_fp8 if eight and gpu.tflops_fp8 else gpu.tflops_16bit
+    exchange = tensor_parallel(
+        gpus=load.tensor_parallel_size,
+        layers=len(model.architecture.layers),
+        hidden_bytes=model.architecture.hidden_size * found.settings.dtype_bytes,
+        nvlink_gb_per_s=gpu.nvlink_gb_per_s if machine.nvlink else None,
+        pcie_gb_per_s=gpu.pcie_gb_per_s or 32,
+    )
+    return bounds(
+        _share(model, load, found, traffic),
+        Speed(gpu.bandwidth_gb_per_s * 1e9, flops * 1e12),
+        batch=users,
+        prompt_tokens=traffic.prompt_tokens,
+        output_tokens=traffic.output_tokens,
+        exchange=exchange,
+    )
+
+
+def _share(model: Model, load: Load, found: Fit, traffic: Traffic) -> Share:
+    """What one GPU does for a step; a pipeline's stages follow each other, so they add up."""
+    counted = count_parameters(model.architecture)
+    tensor, moe = load.tensor_parallel_size, model.architecture.experts
+    weights = found.weights * load.pipeline_parallel_size
+    layers = counted.linear + counted.experts
+    per_weight = weights / max(1, counted.total) * tensor
+    routed = counted.experts * per_weight / tensor if moe else 0.0
+    active = counted.linear + (counted.experts * moe.per_token / moe.count if moe else 0)
+    length = traffic.prompt_tokens + traffic.output_tokens // 2
+    cached = found.cache.request_bytes(length) * load.pipeline_parallel_size
+    return Share(
+        weight_bytes=max(0.0, weights - routed - counted.embedding * 2 / tensor),
+        flops_per_token=2 * min(active, layers) / tensor,
+        kv_bytes_per_sequence=cached,
+        expert_bytes=routed / moe.count if moe else 0.0,
+        experts=moe.count if moe else 0,
+        experts_per_token=moe.per_token if moe else 0,
+    )
+
+
+def _start_up(model: Model, load: Load, found: Fit, start: Start) -> StartUp:
+    stored = model.weight_bytes or checkpoint_bytes(model.architecture)
+    eager = load.enforce_eager
+    sizes = 0 if eager else min(51, 3 + found.settings.max_num_seqs // 8)
+    return StartUp(
+        weight_gib=stored / GIB,
+        layers=len(model.architecture.layers),
+        storage=start.storage,
+        tensor_parallel=load.tensor_parallel_size,
+        compile="off" if eager else "warm" if start.compile_cache else "cold",
+        graph_sizes=sizes,
+        new_node=start.new_node,
+    )
+
+
+def _notes(machine: InstanceType, load: Load, limits: Bounds | None) -> Sequence[str]:
+    notes: list[str] = []
+    if load.tensor_parallel_size > 1 and not machine.nvlink:
+        slower = (
+            " and is what limits a step here" if limits and limits.limited_by == "links" else ""
+        )
+        notes.append(
+            f"{load.tensor_parallel_size} GPUs of {machine.name} talk over PCIe, which is slower "
+            f"than NVLink{slower}"
+        )
+    if machine.usd_per_hour is None:
+        notes.append(f"no on-demand price is known for {machine.name}")
+    return notes
