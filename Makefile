@@ -3,12 +3,14 @@
 STACK ?= dev
 CONTEXT ?=
 YES ?=
-export STACK CONTEXT YES
+MODEL ?=
+REVISION ?=
+export STACK CONTEXT YES MODEL REVISION
 PYTHON := .venv/bin/python
 STACKS := $(PYTHON) -m tools.stacks
 
 .PHONY: help install up preview down status kubeconfig schema test test-unit test-engine \
-        test-cluster test-serving lint format bench lock-images tools
+        test-cluster test-serving lint format bench lock lock-images tools
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -57,6 +59,9 @@ format: install ## let ruff format
 
 bench: tools ## the numbers that README quotes, as ratios of one run
 	@$(PYTHON) -m tools.bench
+
+lock: install ## what a model holds, into models/; MODEL=org/name REVISION=<branch, tag or commit>
+	@$(PYTHON) -m tools.lock_model "$$MODEL" --revision "$$REVISION"
 
 lock-images: install ## resolve image tags to digests; NAMES="vllm=v0.32.0 ..." to move one
 	@$(PYTHON) -m tools.lock_images $(NAMES)
