@@ -5,6 +5,7 @@ and, for keys that a published config may omit, from the config classes of trans
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from components.core.architecture.fields import (
     ArchitectureError,
@@ -44,17 +45,31 @@ def read_layers(fields: Fields) -> tuple[Layer, ...]:
         ArchitectureError: A layer of a kind that is not known, or a shape without its fields.
     """
     model_type = fields.model_type
+    if as_list(fields.value("compress_ratios")):
+        raise ArchitectureError(
+            f"{model_type} compresses its KV cache layer by layer (compress_ratios), which this "
+            "planner cannot size: measure it on a GPU"
+        )
     if model_type in LATENT_TYPES and fields.number("kv_lora_rank"):
         attention = _latent(fields)
     else:
         attention = _attention(fields)
+    indexed = as_list(fields.value("indexer_types"))
     names = _names(fields)
     shared = fields.number("num_kv_shared_layers") or 0
     kept = len(names) - shared
     return tuple(
-        _layer(fields, name, index, attention) if index < kept else Layer("none")
+        _with_own_index(_layer(fields, name, index, attention), index, indexed)
+        if index < kept
+        else Layer("none")
         for index, name in enumerate(names)
     )
+
+
+def _with_own_index(layer: Layer, index: int, kinds: Sequence[object]) -> Layer:
+    """Of layers that share a sparse attention's index, only the first keeps it."""
+    shared = index < len(kinds) and kinds[index] == "shared"
+    return replace(layer, extra_bytes=0) if shared else layer
 
 
 def _layer(fields: Fields, name: str, index: int, attention: Layer) -> Layer:

@@ -56,6 +56,10 @@ def asked_quantization(method: str) -> Quantization:
         ArchitectureError: No such method is known.
     """
     plain = _PLAIN.get(_FAMILIES.get(method, method))
+    if plain is None and "int4" in method:
+        return Quantization(method, 4, 32)
+    if plain is None and "8" in method:
+        return Quantization(method, _BYTE)
     if plain is None:
         raise ArchitectureError(
             f"quantization {method!r} is not known; known are {', '.join(sorted(_PLAIN))}"

@@ -19,6 +19,8 @@ _LATENT_BLOCK_TOKENS = 64
 _HYBRID_SINCE = (0, 9, 0)
 _CONCURRENCY_COUNTED = (0, 20, 1)
 _NULL_BLOCK_RESERVED = (0, 29, 0)
+_FIRST_GROUP_CHECKED, _ALL_GROUPS_CHECKED = (0, 14, 0), (0, 19, 0)
+"""In between, the start-up check looked at the first group alone, so mixed models passed it."""
 _ELEMENT_BYTES = {
     "auto": 0.0, "float16": 2.0, "half": 2.0, "bfloat16": 2.0, "float": 4.0, "float32": 4.0,
     "fp8": 1.0, "fp8_e4m3": 1.0, "fp8_e5m2": 1.0, "fp8_inc": 1.0, "fp8_ds_mla": 1.0,
@@ -89,8 +91,15 @@ class CacheLayout:
 
     def needed_bytes(self, tokens: int) -> int:
         """What the engine's start-up check asks for one request of so many tokens."""
-        spare = self.block_bytes if self.settings.version >= _NULL_BLOCK_RESERVED else 0
+        version = self.settings.version
+        if _FIRST_GROUP_CHECKED <= version < _ALL_GROUPS_CHECKED and self.groups:
+            return self.groups[0].blocks(tokens, self.settings) * self.block_bytes
+        spare = self.block_bytes if version >= _NULL_BLOCK_RESERVED else 0
         return self.request_bytes(tokens) + spare
+
+    def blocks(self, available: float) -> int:
+        """Blocks of the pool in `available` bytes, 0 without a cache or without room."""
+        return max(0, int(available // self.block_bytes)) if self.block_bytes else 0
 
     def concurrency(self, available: float, tokens: int) -> float:
         """Requests of so many tokens that fit into `available` bytes."""
@@ -150,12 +159,20 @@ def cache_layout(architecture: Architecture, load: Load, settings: Resolved) -> 
         return CacheLayout((), 0, settings)
     block = _block_tokens(counted, load, settings)
     pages = [
-        Group(layer, count, block, _page_bytes(layer, block, load, settings))
+        Group(
+            layer, count, _tokens(layer, block, settings), _page_bytes(layer, block, load, settings)
+        )
         for layer, count in counted.items()
     ]
     groups = _split(_unify(pages), settings) if _differ(pages) else [_merged(pages)]
     width = max(group.layers * group.page_bytes for group in groups)
     return CacheLayout(tuple(groups), width, settings)
+
+
+def _tokens(layer: Layer, block: int, settings: Resolved) -> int:
+    """Tokens of a layer's block; without prefix caching a state stands for a whole request."""
+    whole = layer.kind == "state" and settings.state_copies == 1
+    return settings.max_model_len if whole else block
 
 
 def _stage(layers: Sequence[Layer], stages: int) -> Sequence[Layer]:

@@ -13,6 +13,9 @@ from components.core.sizing.request import Device, Load
 _CONTEXT_GIB = 0.22
 """GiB of a CUDA context, the least that is gone from a GPU before the engine looks at it: 0.2 to
 0.5 in logs that print free and total memory."""
+_GEMMA_PICTURE_TOKENS = 2496
+"""A video frame set of Gemma 4, as the engine's refusal in 0.20.1 prints it."""
+_PICTURES_WHOLE, _ROOM_FOR_PICTURES = (0, 20, 0), (0, 22, 0)
 _CAPABILITY = {
     "awq": (7, 5), "gptq": (6, 0), "fp8": (7, 5), "fbgemm_fp8": (8, 0), "modelopt": (7, 5),
     "modelopt_fp4": (7, 5), "mxfp4": (8, 0), "experts_int8": (8, 0), "torchao": (7, 5),
@@ -39,6 +42,7 @@ def refusals(
     yield from _capability(model, device, load)
     yield from _alignment(model, load)
     yield from _batch(load)
+    yield from _pictures(model, load, settings)
     yield from _free_memory(device, settings)
 
 
@@ -125,8 +129,8 @@ def _capability(model: Architecture, device: Device, load: Load) -> Iterator[Ref
 
 def _least_capability(quantization: Quantization, load: Load) -> tuple[int, int]:
     """FP4 and FP8 weights run on older GPUs too, from the version with weight-only kernels on."""
-    if quantization.method == "mxfp4" and load.engine_version < (0, 10, 2):
-        return 9, 0
+    if quantization.method in {"fp8", "modelopt"} and load.engine_version < (0, 14, 0):
+        return (8, 0) if quantization.method == "fp8" else (8, 9)
     if quantization.floating and quantization.bits == 4 and load.engine_version < (0, 10, 0):  # noqa: PLR2004 - bits
         return 10, 0
     if quantization.method == "compressed-tensors" and quantization.activations:
@@ -169,6 +173,26 @@ def _batch(load: Load) -> Iterator[Refusal]:
             f"max_num_batched_tokens is {tokens}, less than the {seqs} of max_num_seqs; raise it",
             f"max_num_batched_tokens ({tokens}) must be greater than or equal to max_num_seqs "
             f"({seqs}).",
+        )
+
+
+def _pictures(model: Architecture, load: Load, settings: Resolved) -> Iterator[Refusal]:
+    """Gemma 4 reads a picture in one step, which early versions did not make room for."""
+    whole = model.model_type.startswith("gemma4") and model.vision is not None
+    tokens = settings.max_num_batched_tokens
+    if (
+        not whole
+        or load.language_model_only
+        or not _PICTURES_WHOLE <= settings.version < _ROOM_FOR_PICTURES
+    ):
+        return
+    if tokens < _GEMMA_PICTURE_TOKENS:
+        yield Refusal(
+            f"a picture takes {_GEMMA_PICTURE_TOKENS:,} tokens in one step, but "
+            f"max_num_batched_tokens is {tokens:,}; raise it to {_GEMMA_PICTURE_TOKENS:,}",
+            "Chunked MM input disabled but max_tokens_per_mm_item "
+            f"({_GEMMA_PICTURE_TOKENS}) is larger than max_num_batched_tokens ({tokens}). "
+            "Please increase max_num_batched_tokens.",
         )
 
 

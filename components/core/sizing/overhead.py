@@ -22,6 +22,8 @@ float32 copy 4, sorted values 4, indices 8, and 20 of the sort itself (32 below 
 FlashInfer: 2 + 4, and twice 4 for probabilities and noise."""
 _COUNTS_BYTES = 4.125
 """A counter and a bit for each request and vocabulary entry, kept by the second model runner."""
+_DRIVER_MEASURED = (0, 27, 0)
+"""From here on the driver says what is taken, so that nothing persistent is overlooked."""
 _IMAGE_TOKENS = 16_384
 _PATCHES_PER_TOKEN = 4
 """Qwen's processors take pictures of up to 16,384 tokens, each of four patches."""
@@ -29,6 +31,8 @@ _MOE_CHUNK = 32_768
 """Tokens that the first engine's fused experts take at once (VLLM_FUSED_MOE_CHUNK_SIZE)."""
 _OTHER_VISION_GIB = 0.3
 _FP4_BITS = 4
+_DRAFT_GIB = 0.5
+"""Fitted: a draft's own step, its graphs and its rejection sampler."""
 _FP4_EXPERTS_GIB = 1.2
 """Fitted: kernels for FP4 experts are tuned on buffers of their own."""
 
@@ -116,7 +120,9 @@ def _vision(model: Architecture, load: Load, settings: Resolved) -> float:
         return 0.0
     if not model.model_type.startswith("qwen"):
         return _OTHER_VISION_GIB * _GIB
-    tokens = max(_IMAGE_TOKENS, settings.max_num_batched_tokens)
+    picture = load.image_tokens or _IMAGE_TOKENS
+    pictures = min(settings.max_num_batched_tokens // picture, settings.max_num_seqs)
+    tokens = picture * max(1, pictures)
     inner = 3 if model.model_type.startswith("qwen2_5_vl") else 1
     width = inner * tower.intermediate_size + 3 * tower.hidden_size
     return tokens * (_PATCHES_PER_TOKEN * width + model.hidden_size) * 2
@@ -124,23 +130,25 @@ def _vision(model: Architecture, load: Load, settings: Resolved) -> float:
 
 def _libraries(model: Architecture, device: Device, load: Load, settings: Resolved) -> float:
     kept = 0.0
-    if settings.second_runner:
+    if settings.second_runner and settings.version >= _DRIVER_MEASURED:
         kept = _COUNTS_BYTES * settings.max_num_seqs * model.vocab_size
-    return kept + (_peers(device, load, settings) + _host(device)) * _GIB
+    fitted = _peers(device, load, settings) + _host(device)
+    return kept + (fitted + (_DRAFT_GIB if load.speculative_tokens else 0.0)) * _GIB
 
 
 def _host(device: Device) -> float:
     """GiB of the engine's own processes, where they live in the GPU's memory; fitted."""
-    return 2.0 if device.unified else 0.0
+    return 1.5 if device.unified else 0.0
 
 
 def _peers(device: Device, load: Load, settings: Resolved) -> float:
     """GiB outside PyTorch, fitted: NCCL and all-reduce buffers, which NVLink makes worth having."""
     row = {1: 0, 2: 1, 4: 2}.get(load.tensor_parallel_size, 3)
     if not device.nvlink:
-        return (0.1, 0.2, 0.4, 0.6)[row]
+        return (0.1, 0.5, 0.8, 1.2)[row] if settings.first_engine else (0.1, 0.2, 0.4, 0.6)[row]
     if settings.version < (0, 13, 0):
         return (0.1, 0.5, 0.9, 2.4)[row]
     if settings.version < (0, 17, 0):
         return (0.1, 0.4, 0.7, 1.0)[row]
-    return (0.25, 0.9, 2.1, 4.0)[row]
+    blackwell = device.compute_capability is not None and device.at_least(10)
+    return (0.25, 0.9, 2.1, 2.4 if blackwell else 4.0)[row]

@@ -56,6 +56,7 @@ class Load:
         max_lora_rank: Largest rank of an adapter.
         speculative_tokens: Draft tokens a step, 0 for none.
         draft_weight_bytes: Weights of a separate draft model.
+        image_tokens: Tokens of the largest picture that is let in; None is the model's own limit.
         language_model_only: A multimodal model that serves text alone.
         expert_parallel: Whole experts on each GPU instead of slices of all.
         prefix_caching: None is the version's own default.
@@ -79,6 +80,7 @@ class Load:
     max_lora_rank: int = 16
     speculative_tokens: int = 0
     draft_weight_bytes: int = 0
+    image_tokens: int | None = None
     language_model_only: bool = False
     expert_parallel: bool = False
     prefix_caching: bool | None = None

@@ -15,6 +15,13 @@ Verdict = Literal["will start", "may fail late", "refused"]
 GIB = 2**30
 _EDGE_GIB = 0.5
 _LATE_UTILIZATION = 0.94
+_OUTSIDE_GIB = 2.5
+"""Of the logs of `tests/planner`, servers at 0.94 and more with less than this outside the budget
+died late about as often as they held."""
+_SAMPLER_FORGOTTEN, _SAMPLER_PROFILED = (0, 8, 0), (0, 8, 2)
+_SORT_BYTES = 38
+_FREED_GIB = 1.5
+"""What the profile run has freed again by then; fitted to two pairs of logs of 0.8.0 and 0.8.1."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,7 @@ class Fit:
         reason: One sentence: the binding constraint, with its numbers.
         expected_error: The engine's own words where it will refuse; empty otherwise.
         settings: The load with its version's defaults.
+        vocab_size: Tokens of the model's vocabulary.
         weights: Bytes of weights on one GPU.
         overhead: Bytes of everything else that is not KV cache.
         budget: Bytes that the engine may use: utilisation times total memory.
@@ -37,6 +45,7 @@ class Fit:
     reason: str
     expected_error: str
     settings: Resolved
+    vocab_size: int
     weights: float
     overhead: Overhead
     budget: float
@@ -78,6 +87,7 @@ def fit(model: Architecture, device: Device, load: Load, weight_bytes: int | Non
         reason="",
         expected_error="",
         settings=settings,
+        vocab_size=model.vocab_size,
         weights=weights_per_gpu(model, weight_bytes, load),
         overhead=overhead(model, device, load, settings),
         budget=device.memory_gib * GIB * settings.utilization,
@@ -93,11 +103,17 @@ def fit(model: Architecture, device: Device, load: Load, weight_bytes: int | Non
 
 
 def _memory(found: Fit, device: Device) -> tuple[Verdict, str, str]:
+    known = _states(found) or _forgotten_sampler(found, device)
+    if known is not None:
+        return "refused", *known
     length = found.settings.max_model_len
     needed = found.cache.needed_bytes(length)
     slack = (found.available - needed) / GIB
     if slack < -_EDGE_GIB:
         return "refused", _too_small(found, needed), _error(found, device, needed)
+    late = _late(found, device)
+    if late and slack >= _EDGE_GIB:
+        return "may fail late", f"{_shares(found)}: {late}", ""
     if slack < _EDGE_GIB:
         return (
             "may fail late",
@@ -111,6 +127,49 @@ def _memory(found: Fit, device: Device) -> tuple[Verdict, str, str]:
         f"{_shares(found)}: {found.available / GIB:.1f} GiB of KV cache hold {found.tokens:,} "
         f"tokens, {found.concurrency:.1f} requests of {length:,}",
         "",
+    )
+
+
+def _late(found: Fit, device: Device) -> str:
+    """What lies outside the budget and may be missing after the KV cache has been taken."""
+    outside = device.memory_gib * (1 - found.settings.utilization)
+    if found.settings.utilization >= _LATE_UTILIZATION and outside < _OUTSIDE_GIB:
+        return (
+            f"gpu_memory_utilization {found.settings.utilization:g} leaves {outside:.1f} GiB for "
+            "the CUDA context, NCCL, fragments and graphs, and servers with less than "
+            f"{_OUTSIDE_GIB:g} have died under their first load; 0.92 is the engine's default"
+        )
+    return ""
+
+
+def _forgotten_sampler(found: Fit, device: Device) -> tuple[str, str] | None:
+    """Versions that warmed the sampler up without having planned for it."""
+    settings = found.settings
+    if settings.first_engine or not _SAMPLER_FORGOTTEN <= settings.version < _SAMPLER_PROFILED:
+        return None
+    rows = settings.max_num_seqs * found.vocab_size * _SORT_BYTES / GIB
+    outside = device.memory_gib * (1 - settings.utilization)
+    if rows <= outside + _FREED_GIB:
+        return None
+    return (
+        f"warming the sampler up for max_num_seqs {settings.max_num_seqs:,} takes {rows:.1f} GiB, "
+        f"which this version does not plan for, and {outside:.1f} GiB are outside its budget",
+        "CUDA out of memory occurred when warming up sampler with "
+        f"{settings.max_num_seqs} dummy requests.",
+    )
+
+
+def _states(found: Fit) -> tuple[str, str] | None:
+    """Recurrent models need a block for every request that a CUDA graph may decode."""
+    blocks, seqs = found.cache.blocks(found.available), found.settings.max_num_seqs
+    recurrent = any(group.layer.kind == "state" for group in found.cache.groups)
+    graphs = found.settings.graphs_counted
+    if not recurrent or not graphs or blocks <= 0 or blocks >= seqs:
+        return None
+    return (
+        f"{_shares(found)}: the KV cache has {blocks:,} blocks, and each of max_num_seqs {seqs:,} "
+        f"requests needs one for its state; set max_num_seqs to {blocks:,} or less",
+        f"max_num_seqs ({seqs}) exceeds available Mamba cache blocks ({blocks}).",
     )
 
 

@@ -71,7 +71,7 @@ def _on_one_gpu(model: Architecture, counted: Parameters, loaded: float, load: L
     copied = counted.replicated * min(2.0, 2 * average)
     extra_heads = max(0.0, tensor / max(1, model.kv_heads) - 1)
     copied += counted.key_value * average * extra_heads / tensor
-    loaded += _padding(model, counted, load)
+    loaded += _padding(model, counted, load) + _absorbed(model)
     body = loaded - both - counted.replicated * min(2.0, 2 * average)
     expert_share = counted.experts / max(1, counted.total - counted.embedding - counted.head)
     experts = body * expert_share
@@ -79,6 +79,13 @@ def _on_one_gpu(model: Architecture, counted: Parameters, loaded: float, load: L
     inner = (body - experts) / tensor + experts / spread + copied
     outer = both if stages == 1 else ends
     return inner / stages + outer / tensor
+
+
+def _absorbed(model: Architecture) -> float:
+    """MLA keeps the latent's up projection a second time, in 16 bits, for decoding."""
+    if model.latent_ranks is None:
+        return 0.0
+    return model.count("latent") * model.heads * (model.latent_ranks[1] - 64) * 256 * 2.0
 
 
 def _padding(model: Architecture, counted: Parameters, load: Load) -> float:
