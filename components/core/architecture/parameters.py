@@ -52,7 +52,7 @@ def count_parameters(model: Architecture) -> Parameters:
     if model.latent_ranks and model.draft_layers:  # DeepSeek repeats both embeddings beside them
         draft += 2 * matrix
     return Parameters(
-        embedding=matrix,
+        embedding=matrix + model.vocab_size * model.per_layer_embedding * len(model.layers),
         head=0 if model.tied_embeddings else matrix,
         linear=attention + dense + shared,
         experts=experts,

@@ -67,6 +67,7 @@ def read_architecture(config: Mapping[str, Any], *, assume: str | None = None) -
         or fields.number("mtp_num_hidden_layers")
         or 0,
         latent_ranks=_latent_ranks(fields),
+        per_layer_embedding=_per_layer_embedding(fields),
         gated=fields.model_type not in _UNGATED,
     )
 
@@ -174,6 +175,13 @@ def _vision(fields: Fields) -> Vision | None:
 
 def _number(config: Mapping[str, object], *keys: str) -> int:
     return next((count for key in keys if (count := as_count(config.get(key)))), 0)
+
+
+def _per_layer_embedding(fields: Fields) -> int:
+    """Only Gemma has one; a type's default must not give it to others."""
+    if not fields.model_type.startswith(("gemma3n", "gemma4")):
+        return 0
+    return fields.default("hidden_size_per_layer_input") or 0
 
 
 def _latent_ranks(fields: Fields) -> tuple[int, int] | None:

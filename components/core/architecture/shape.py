@@ -156,6 +156,7 @@ class Architecture:
             speculative decoding.
         latent_ranks: (query rank, latent with its rope part) of MLA, whose down projections every
             GPU holds whole; None otherwise.
+        per_layer_embedding: Width of a second embedding of every layer (Gemma 3n, 4), else 0.
         gated: Whether feed-forward layers have a gate (three matrices, else two).
     """
 
@@ -177,6 +178,7 @@ class Architecture:
     vision: Vision | None = None
     draft_layers: int = 0
     latent_ranks: tuple[int, int] | None = None
+    per_layer_embedding: int = 0
     gated: bool = True
 
     def count(self, kind: LayerKind) -> int:
