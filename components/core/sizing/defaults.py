@@ -35,6 +35,7 @@ class Resolved:
         graphs_counted: Whether CUDA graphs come out of the budget before the KV cache does.
         dtype_bytes: Of activations and plain weights.
         state_copies: States that a request of a recurrent model may hold.
+        packed_latent: Whether sparse MLA packs an FP8 token with its scales, as FlashMLA does.
         in_flight_tokens: Tokens scheduled and not yet settled, which a sliding window keeps.
     """
 
@@ -51,6 +52,7 @@ class Resolved:
     dtype_bytes: int
     state_copies: int
     in_flight_tokens: int
+    packed_latent: bool
 
 
 def resolve(architecture: Architecture, device: Device, load: Load) -> Resolved:
@@ -80,6 +82,7 @@ def resolve(architecture: Architecture, device: Device, load: Load) -> Resolved:
         dtype_bytes=4 if load.dtype in {"float32", "float"} else 2,
         state_copies=_state_copies(load),
         in_flight_tokens=_in_flight(load, tokens),
+        packed_latent=device.compute_capability is None or not device.at_least(10),
     )
 
 

@@ -227,7 +227,7 @@ def _page_bytes(layer: Layer, block: int, load: Load, settings: Resolved) -> int
         return layer.state.stored_bytes(tensor, settings.dtype_bytes, load.speculative_tokens)
     element = _ELEMENT_BYTES.get(settings.kv_dtype, 1.0) or settings.dtype_bytes
     if layer.kind == "latent":
-        if layer.extra_bytes and element == 1:
+        if layer.extra_bytes and element == 1 and settings.packed_latent:
             return block * (_PACKED_LATENT_BYTES + layer.extra_bytes)
         width = _PADDED_LATENT if settings.first_engine else layer.key_dim
         return block * (round(width * element) + layer.extra_bytes)

@@ -8,7 +8,7 @@ from components.core.architecture.fields import known_architectures
 from components.core.architecture.quantization import asked_quantization
 from components.core.architecture.shape import Quantization
 from components.core.sizing.defaults import Resolved
-from components.core.sizing.request import Device, Load
+from components.core.sizing.request import BETWEEN_RELEASES, Device, Load
 
 _CONTEXT_GIB = 0.22
 """GiB of a CUDA context, the least that is gone from a GPU before the engine looks at it: 0.2 to
@@ -51,7 +51,8 @@ def _known(model: Architecture, load: Load) -> Iterator[Refusal]:
     if not row:
         return
     first, without, _ = row
-    if without and load.engine_version <= _version(without):
+    released = load.engine_version[2] != BETWEEN_RELEASES
+    if released and without and load.engine_version <= _version(without):
         asked = ".".join(str(part) for part in load.engine_version)
         yield Refusal(
             f"vLLM {asked} does not know {model.name}; it is there from {first} on",

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from components.core.architecture import ArchitectureError, read_architecture
 from components.core.hardware import find_gpu
 from components.core.images import image_version
-from components.core.sizing.request import Device, Load, SizingError
+from components.core.sizing.request import BETWEEN_RELEASES, Device, Load, SizingError
 from components.core.sizing.verdict import GIB, Fit, fit
 
 _Count = Annotated[int, Field(gt=0, le=2**40)]
@@ -134,7 +134,7 @@ def _load(question: Question) -> Load:
 
 
 def engine_version(text: str) -> tuple[int, int, int]:
-    """Read `0.31.0`, `v0.10.2` or `0.8.5.post1`.
+    """Read `0.31.0`, `v0.10.2` or `0.8.5.post1`; `0.18.1rc1.dev3` is later than all of 0.18.
 
     Raises:
         SizingError: It does not begin like a version.
@@ -142,4 +142,5 @@ def engine_version(text: str) -> tuple[int, int, int]:
     found = _VERSION.match(text.strip())
     if found is None:
         raise SizingError(f"engine_version is {text!r}; write it like 0.31.0")
-    return int(found[1]), int(found[2]), int(found[3] or 0)
+    between = "rc" in text or "dev" in text
+    return int(found[1]), int(found[2]), BETWEEN_RELEASES if between else int(found[3] or 0)

@@ -31,6 +31,8 @@ _MOE_CHUNK = 32_768
 """Tokens that the first engine's fused experts take at once (VLLM_FUSED_MOE_CHUNK_SIZE)."""
 _OTHER_VISION_GIB = 0.3
 _FP4_BITS = 4
+_HOPPER = (9, 0)
+_WIDE = 8
 _DRAFT_GIB = 0.5
 """Fitted: a draft's own step, its graphs and its rejection sampler."""
 _FP4_EXPERTS_GIB = 1.2
@@ -70,7 +72,10 @@ def overhead(model: Architecture, device: Device, load: Load, settings: Resolved
 
 
 def graph_bytes(model: Architecture, load: Load, settings: Resolved) -> float:
-    """CUDA graphs: fitted; more sizes are captured for more sequences, and NCCL keeps some."""
+    """CUDA graphs: fitted; more sizes are captured for more sequences, and NCCL keeps some.
+
+    The second model runner subtracts no graphs before 0.28, but a cold compile leaves as much.
+    """
     if load.enforce_eager:
         return 0.0
     many = min(1.0, settings.max_num_seqs / 256)
@@ -132,8 +137,15 @@ def _libraries(model: Architecture, device: Device, load: Load, settings: Resolv
     kept = 0.0
     if settings.second_runner and settings.version >= _DRIVER_MEASURED:
         kept = _COUNTS_BYTES * settings.max_num_seqs * model.vocab_size
-    fitted = _peers(device, load, settings) + _host(device)
+    fitted = _peers(device, load, settings) + _host(device) + _latent(model, device, load, settings)
     return kept + (fitted + (_DRAFT_GIB if load.speculative_tokens else 0.0)) * _GIB
+
+
+def _latent(model: Architecture, device: Device, load: Load, settings: Resolved) -> float:
+    """GiB that MLA takes besides on eight Hopper GPUs from 0.17 on, fitted."""
+    hopper = device.compute_capability == _HOPPER
+    wide = load.tensor_parallel_size >= _WIDE and settings.version >= (0, 17, 0)
+    return 1.6 if hopper and wide and model.latent_ranks else 0.0
 
 
 def _host(device: Device) -> float:
@@ -150,5 +162,4 @@ def _peers(device: Device, load: Load, settings: Resolved) -> float:
         return (0.1, 0.5, 0.9, 2.4)[row]
     if settings.version < (0, 17, 0):
         return (0.1, 0.4, 0.7, 1.0)[row]
-    blackwell = device.compute_capability is not None and device.at_least(10)
-    return (0.25, 0.9, 2.1, 2.4 if blackwell else 4.0)[row]
+    return (0.25, 0.9, 2.1, 2.4)[row]

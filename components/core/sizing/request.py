@@ -5,6 +5,9 @@ from dataclasses import dataclass
 NEWEST = (0, 33, 0)
 """Newest engine version whose sources were read; later ones are planned like it."""
 
+BETWEEN_RELEASES = 99
+"""Patch level of a development build: it has what comes after the last patch, and perhaps more."""
+
 
 class SizingError(ValueError):
     """The question cannot be answered as asked; the text is one sentence."""
