@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pulumi_policy import Severity
 
 from components.core.conventions import GPU_RESOURCE, PART_OF, Role
-from components.core.engine_args import MAX_MODEL_LEN_CAP, Reading, max_model_len, serve_line
+from components.core.engine_args import MAX_MODEL_LEN_CAP, Reading, effective, max_model_len
 from components.core.launch import Launch, Word
 from policies.adapter import Breach, Parameters, Rule
 from policies.objects import Container, Pod, Resource
@@ -164,7 +164,7 @@ def _length_breach(
         asked = f"hides the context length of {container.title} from the preview: {server.why}"
         yield Breach(node, asked, f"arguments of `vllm serve` with {possible}", "max_model_len")
         return
-    length = max_model_len(serve_line(server))
+    length = max_model_len(effective(server))
     if isinstance(length, Reading):
         yield Breach(node, f"{_WRONG[length]} in {container.title}", possible, "max_model_len")
     elif length > cap:

@@ -1,24 +1,24 @@
-"""vLLM's command line: what we write is what we read, and we read as the engine's parser does."""
+"""vLLM's command line: what we write is what we read, and a wrong setting is named as one."""
 
-import argparse
 import re
 import string
-from collections.abc import Sequence
+import subprocess
+import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from components.core.engine_args import (
-    Reading,
+    PINNED_VERSION,
     ServeArguments,
-    ServeLine,
-    api_key,
-    max_model_len,
-    port,
-    serve_line,
+    ServeEnvironment,
+    effective,
+    flags,
+    versions,
 )
-from components.core.launch import UNKNOWN, Word
+from components.core.engine_args.flags import REMOVED, UnknownVersionError
+from components.core.images import image
 
 NAMES = st.text(string.ascii_letters + string.digits + "-./_:", min_size=1, max_size=30).filter(
     lambda name: not name.startswith("-")
@@ -26,8 +26,8 @@ NAMES = st.text(string.ascii_letters + string.digits + "-./_:", min_size=1, max_
 EXTRAS = st.lists(
     st.sampled_from(
         [
-            *(("--enforce-eager",), ("--seed", "3"), ("--dtype=bfloat16",), ("-O", "3")),
-            *(("--hf-overrides", '{"a": [1]}'), ("--compilation-config.level", "3")),
+            *(("--no-enable-prefix-caching",), ("--seed", "3"), ("--load-format=dummy",)),
+            *(("-O", "3"), ("--hf-overrides", '{"a": [1]}'), ("--compilation-config.mode", "3")),
         ]
     ),
     max_size=4,
@@ -42,7 +42,22 @@ ARGUMENTS = st.builds(
     port=st.integers(1024, 65535),
     shutdown_timeout_seconds=st.integers(0, 3600),
     tensor_parallel_size=st.integers(1, 16),
+    pipeline_parallel_size=st.none() | st.integers(1, 8),
+    data_parallel_size=st.none() | st.integers(1, 8),
+    max_num_seqs=st.none() | st.integers(1, 4096),
+    max_num_batched_tokens=st.none() | st.integers(1, 2**20),
+    kv_cache_dtype=st.none() | st.sampled_from(["auto", "fp8"]),
+    quantization=st.none() | st.sampled_from(["fp8", "awq"]),
+    dtype=st.none() | st.sampled_from(["auto", "bfloat16"]),
+    block_size=st.none() | st.sampled_from([16, 64]),
+    enforce_eager=st.none() | st.booleans(),
     extra_args=EXTRAS,
+)
+ENVIRONMENTS = st.builds(
+    ServeEnvironment,
+    home=st.just("/home/vllm"),
+    startup_seconds=st.integers(1, 10**5),
+    keep_alive_seconds=st.integers(1, 10**4),
 )
 
 
@@ -50,9 +65,15 @@ ARGUMENTS = st.builds(
 def test_reading_back_gives_what_was_rendered(arguments: ServeArguments) -> None:
     rendered = arguments.render()
     assert ServeArguments.parse(rendered) == arguments
-    line = serve_line(rendered)
-    assert max_model_len(line) == arguments.max_model_len
-    assert port(line) == arguments.port
+    line = effective(rendered)
+    assert line.refused is None
+    assert line.settings["max_model_len"] == arguments.max_model_len
+    assert line.settings["port"] == arguments.port
+
+
+@given(ENVIRONMENTS)
+def test_the_environment_is_read_back_too(environment: ServeEnvironment) -> None:
+    assert ServeEnvironment.parse(environment.render() | {"OTHER": "x"}) == environment
 
 
 def test_rendered_arguments_look_like_this() -> None:
@@ -63,6 +84,9 @@ def test_rendered_arguments_look_like_this() -> None:
         max_model_len=4096,
         gpu_memory_utilization=0.9,
         tensor_parallel_size=2,
+        max_num_seqs=64,
+        kv_cache_dtype="fp8",
+        enforce_eager=False,
         port=8000,
         shutdown_timeout_seconds=60,
         extra_args=("--seed=1",),
@@ -70,6 +94,7 @@ def test_rendered_arguments_look_like_this() -> None:
     assert " ".join(arguments.render()) == (
         "Qwen/Qwen2.5-7B-Instruct --served-model-name akko-coder Qwen/Qwen2.5-7B-Instruct"
         " --max-model-len=4096 --gpu-memory-utilization=0.9 --tensor-parallel-size=2"
+        " --max-num-seqs=64 --kv-cache-dtype=fp8 --no-enforce-eager"
         " --port=8000 --shutdown-timeout=60 --seed=1"
     )
 
@@ -93,13 +118,25 @@ def _with(**changes: object) -> ServeArguments:
         (("--max_model", "9"), "change max_model_len instead"),
         (("--seed", "1", "--port=1"), "change port instead"),
         (("--shutdown-timeout=0",), "change shutdown_timeout_seconds instead"),
+        (("-tp", "2"), "change tensor_parallel_size instead"),
+        (("--no-enforce-eager",), "change enforce_eager instead"),
+        (("--device-memory-utilization=1",), "change gpu_memory_utilization instead"),
         (("--config", "f.yaml"), "'--config'"),
         (("--seed=1", "--"), "'--'"),
         (("--seed=$(SEED)",), "literal value"),
         (("model",), "begin with a flag"),
+        (("--swap-space=4",), "unrecognized arguments: --swap-space=4 (vLLM removed it in 0.18"),
+        (("--rope_scaling.a=4",), "use --hf-overrides"),
+        (("--enable-prefix-cachingg",), "did you mean --enable-prefix-caching?"),
+        (("--xyzzy-unlike-all=1",), "unrecognized arguments: --xyzzy-unlike-all=1"),
+        (("--max-num-q=3",), "could match --max-num-queued-reqs, --max-num-queued-tokens"),
+        (("--load-format",), "argument --load-format: expected one argument"),
+        (("--seed=x",), "argument --seed: invalid int value: 'x'"),
+        (("--seed=1", "other-model"), "unrecognized arguments: other-model"),
+        (("--help",), "It prints its help and ends."),
     ],
 )
-def test_extra_arguments_cannot_contradict_the_settings(
+def test_extra_arguments_are_known_to_the_engine_and_contradict_no_setting(
     extra: tuple[str, ...], sentence: str
 ) -> None:
     with pytest.raises(ValueError, match=re.escape(sentence)):
@@ -116,120 +153,56 @@ def test_a_name_that_the_command_line_cannot_carry_is_refused(name: str) -> None
         _with(served_model_names=())
 
 
-def test_foreign_arguments_are_not_taken_for_rendered_ones() -> None:
-    with pytest.raises(ValueError, match="missing"):
-        ServeArguments.parse(["m", "--served-model-name", "m"])
+def test_a_setting_that_the_parser_refuses_is_refused_with_its_words() -> None:
+    with pytest.raises(ValueError, match="argument --dtype: invalid choice: 'int4'"):
+        _with(dtype="int4")
 
 
 @pytest.mark.parametrize(
-    ("text", "tokens"),
+    ("args", "sentence"),
     [
-        ("4096", 4096),
-        ("25.6k", 25_600),
-        ("1K", 1024),
-        ("2M", 2 * 2**20),
-        ("2m", 2_000_000),
-        ("1g", 10**9),
-        ("1T", 2**40),
-        (" 7 ", 7),
-        ("+7", 7),
-        ("131_072", 131_072),
-        ("\uff14\uff10", 40),
-        ("007", 7),
-        ("-1", Reading.AUTO),
-        ("auto", Reading.AUTO),
-        ("AUTO", Reading.AUTO),
-        ("0", Reading.UNPARSEABLE),
-        ("-5", Reading.UNPARSEABLE),
-        ("1.5K", Reading.UNPARSEABLE),
-        ("1e6", Reading.UNPARSEABLE),
-        ("1kb", Reading.UNPARSEABLE),
-        ('"4096"', Reading.UNPARSEABLE),
-        ("", Reading.UNPARSEABLE),
+        (["m", "--served-model-name", "m"], "--max-model-len is missing"),
+        (["m", "--no-such"], "--served-model-name is missing"),
+        (["m", "--max-model-len=x"], "invalid human_readable_int_or_auto value"),
+        (
+            [
+                *("m", "--served-model-name=m", "--max-model-len=1", "--port=1"),
+                *("--gpu-memory-utilization=1", "--shutdown-timeout=1"),
+            ],
+            "they are in another form",
+        ),
     ],
 )
-def test_lengths_are_read_as_the_engine_reads_them(text: str, tokens: int | Reading) -> None:
-    assert max_model_len(serve_line(["m", "--max-model-len", text])) == tokens
-    assert max_model_len(serve_line([f"--max_model_len={text}", "m"])) == tokens
+def test_foreign_arguments_are_not_taken_for_rendered_ones(args: list[str], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        ServeArguments.parse(args)
 
 
-@pytest.mark.parametrize(
-    ("words", "meaning"),
-    [
-        (["m"], Reading.ABSENT),
-        (["m", "--max-model-len"], Reading.UNPARSEABLE),
-        (["m", "--max-model-len", "--seed", "1"], Reading.UNPARSEABLE),
-        (["m", "--max-model-len=1", "--max-model-len=2"], 2),
-        (["m", "--max-model-len=1", "--max-model", "2"], 2),
-        (["m", "--max-model-len=1", "--", "--max-model-len=2"], 1),
-        (["m", "--config", "f.yaml"], Reading.UNKNOWN),
-        (["m", "--config", "f.yaml", "--max-model-len=3"], 3),
-        (["m", "--config=f.yaml"], Reading.ABSENT),
-        (["m", "-O.level", "--max-model-len=3"], Reading.ABSENT),
-        (["m", "--max-model-len.a=1", "--max-model-len=3"], Reading.UNPARSEABLE),
-        (["m", UNKNOWN], Reading.UNKNOWN),
-        ([UNKNOWN, "--max-model-len=3"], Reading.UNKNOWN),
-    ],
-)
-def test_what_counts_is_what_takes_effect(words: Sequence[Word], meaning: int | Reading) -> None:
-    assert max_model_len(serve_line(words)) == meaning
+def test_the_table_is_that_of_the_image_that_is_deployed() -> None:
+    assert f":v{PINNED_VERSION}@" in image("vllm")
+    assert PINNED_VERSION in versions()
 
 
-@pytest.mark.parametrize(
-    ("words", "environment", "key"),
-    [
-        (["m"], {}, Reading.ABSENT),
-        (["m", "--api-key", "k"], {}, "k"),
-        (["m", "--api-key="], {"VLLM_API_KEY": "k"}, Reading.EMPTY),
-        (["m", "--api-key", ""], {"VLLM_API_KEY": UNKNOWN}, Reading.EMPTY),
-        (["m"], {"VLLM_API_KEY": "k"}, "k"),
-        (["m"], {"VLLM_API_KEY": ""}, Reading.EMPTY),
-        (["m"], {"VLLM_API_KEY": UNKNOWN}, Reading.UNKNOWN),
-        (["m", "--api-key-file", "k"], {}, Reading.ABSENT),
-        (["m", "--", "--api-key", "k"], {}, Reading.ABSENT),
-        (["m", "--api-key", "--seed"], {"VLLM_API_KEY": "k"}, "k"),
-        ([UNKNOWN], {}, Reading.UNKNOWN),
-    ],
-)
-def test_an_empty_key_on_the_command_line_beats_a_good_one_in_the_environment(
-    words: Sequence[Word], environment: dict[str, Word], key: str | Reading
-) -> None:
-    assert api_key(serve_line(words), environment) == key
+def test_a_version_without_a_table_is_named_with_those_that_have_one() -> None:
+    with pytest.raises(UnknownVersionError, match=r"flags of vLLM 0\.1\.0, only of 0\.31\.0"):
+        flags("0.1.0")
 
 
-def test_the_model_may_be_a_flag_or_stand_behind_flags() -> None:
-    for words in (["m", "--seed=1"], ["--seed=1", "m"], ["--seed=1", "--model", "m"]):
-        line = serve_line(words)
-        assert isinstance(line, ServeLine)
-        assert line.positionals == ("m",)
+@pytest.mark.parametrize("version", versions())
+def test_removed_flags_are_gone_and_what_replaces_them_is_there(version: str) -> None:
+    names = {name for flag in flags(version).values() for name in (*flag.names, *flag.negations)}
+    assert not names & REMOVED.keys()
+    named = {word.rstrip(";,") for text in REMOVED.values() for word in text.split()}
+    assert {word for word in named if word.startswith("--")} <= names
 
 
-FLAGS = ("--max-model-len", "--max-num-seqs", "--port", "--seed", "--dtype")
-WORDS = st.sampled_from(
-    [*FLAGS, "--max-model", "--max_model_len", "--max-model_len", "--por", "--", "4096", "-1", "7"]
-    + [f"{flag}={value}" for flag in (*FLAGS, "--max_model", "--max-model-le") for value in "12"]
-)
-
-
-@given(st.lists(WORDS, max_size=7))
-@settings(max_examples=500)
-def test_no_command_line_means_more_to_argparse_than_to_us(words: list[str]) -> None:
-    """Python's own argparse, given vLLM's renaming of underscores, is the reference."""
-    reference = argparse.ArgumentParser(exit_on_error=False, add_help=False)
-    for flag in FLAGS:
-        reference.add_argument(flag)
-    dashed = [
-        re.sub("_", "-", word.partition("=")[0]) + "".join(word.partition("=")[1:])
-        for word in words
-    ]
-    try:
-        seen = reference.parse_known_args(dashed)[0]
-    except (argparse.ArgumentError, SystemExit):
-        return  # the engine would exit: nothing to protect from
-    expected: object = Reading.ABSENT
-    if seen.max_model_len is not None:
-        number = int(seen.max_model_len)
-        expected = Reading.AUTO if number == -1 else number
-    ours = max_model_len(serve_line(words))
-    # Bare dashes are where we may refuse what argparse accepts, never the other way round.
-    assert ours == expected or ("--" in words and not isinstance(ours, int))
+def test_starting_the_module_is_cheap_and_brings_no_yaml() -> None:
+    script = (
+        "import argparse, dataclasses, json, pathlib, re, shlex, sys, time\n"
+        "start = time.process_time()\n"
+        "import components.core.engine_args\n"
+        "print((time.process_time() - start) * 1000, 'yaml' in sys.modules)"
+    )
+    runs = [subprocess.check_output([sys.executable, "-c", script], text=True) for _ in range(3)]
+    assert {run.split()[1] for run in runs} == {"False"}
+    assert min(float(run.split()[0]) for run in runs) < 30

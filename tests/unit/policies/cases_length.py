@@ -25,8 +25,10 @@ def _commanded(*command: object, **container: object) -> Json:
     return changed
 
 
-def _case(group: Group, title: str, properties: Json, path: str = PATH) -> Case:
-    return Case(POLICY, group, title, DEPLOYMENT, properties, "" if group == "good" else path)
+def _case(
+    group: Group, title: str, properties: Json, path: str = PATH, also: tuple[str, ...] = ()
+) -> Case:
+    return Case(POLICY, group, title, DEPLOYMENT, properties, "" if group == "good" else path, also)
 
 
 _SHELL = "spec.template.spec.containers[0]"
@@ -43,7 +45,12 @@ GOOD = (
     _case("good", "decimal suffix", _engine("--max_model_len=25.6k")),
     _case("good", "underscores of digits", _engine("--max-model-len", "32_768")),
     _case("good", "the last duplicate counts", _engine("--max-model-len=1M", "--max-model-len=4k")),
-    _case("good", "a cli value over a file", _engine("--config", "f.yaml", "--max-model-len=4k")),
+    _case(
+        "good",
+        "a cli value over a file",
+        _engine("--config", "f.yaml", "--max-model-len=4k"),
+        also=("ml-11-architecture-known",),
+    ),
     _case("good", "vllm serve in command", _commanded("vllm", "serve", "m", "--max-model-len=4k")),
     _case(
         "good",
@@ -112,7 +119,7 @@ BYPASSES = (
     _case("bypass", "a duplicate", _engine("--max-model-len=4096", "--max-model-len=99999")),
     _case("bypass", "an abbreviated duplicate", _engine("--max-model-len=4096", "--max-m=99999")),
     _case("bypass", "a dotted key comes last", _engine("--max-model-len.x=9", "--max-model-len=9")),
-    _case("bypass", "a dotted key swallows", _engine("-O.x", "--max-model-len=4096")),
+    _case("bypass", "a dotted key swallows", _engine("--hf-overrides.x", "--max-model-len=4096")),
     _case("bypass", "after two dashes", _engine("--", "--max-model-len=4096")),
     _case(
         "bypass", "in command", _commanded("vllm", "serve", "m", "--max-model-len=99999"), _SHELL

@@ -14,8 +14,9 @@ import json
 import sys
 from pathlib import Path
 
+from serve_parser import command_parser
 from vllm.engine.arg_utils import AsyncEngineArgs
-from vllm.entrypoints.launchers.cli_args import make_arg_parser, validate_parsed_serve_args
+from vllm.entrypoints.cli.serve import ServeSubcommand
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 
 
@@ -23,16 +24,16 @@ def verdict(parser: FlexibleArgumentParser, arguments: list[str]) -> str | None:
     """What vLLM objects to.
 
     Args:
-        parser: The parser of `vllm serve`.
+        parser: The parser of `vllm`.
         arguments: The command line after `vllm serve`.
     """
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            parsed = parser.parse_args(arguments)
+            parsed = parser.parse_args(["serve", *arguments])
         if parsed.model_tag is not None:  # as vllm/entrypoints/cli/serve.py does
             parsed.model = parsed.model_tag
-        validate_parsed_serve_args(parsed)
+        ServeSubcommand().validate(parsed)
         AsyncEngineArgs.from_cli_args(parsed).create_engine_config()
     except SystemExit:
         return said.getvalue().strip().splitlines()[-1]
@@ -48,7 +49,7 @@ def main(cases: Path, verdicts: Path) -> None:
         cases: File to read.
         verdicts: File to write.
     """
-    parser = make_arg_parser(FlexibleArgumentParser(prog="vllm serve"))
+    parser, _ = command_parser()
     said = [verdict(parser, arguments) for arguments in json.loads(cases.read_text("utf-8"))]
     verdicts.write_text(json.dumps(said), encoding="utf-8")
 
