@@ -6,7 +6,7 @@ import pulumi
 
 from components.cluster import WrongClusterError, check_cluster, kubernetes_provider
 from components.document import DocumentError, read_document
-from components.litellm import ConfigKey, DevelopmentKey, ExistingKey
+from components.document.gateway import ConfigKey, DevelopmentKey, ExistingKey
 from components.platform import Platform
 
 config = pulumi.Config("inference")
@@ -28,10 +28,11 @@ try:
 except (DocumentError, WrongClusterError, pulumi.ConfigMissingError) as error:
     pulumi.log.error(str(error))
     sys.exit(32)  # Pulumi's code for "the user has been told": nothing vague is added
-if warning:
-    pulumi.log.warn(warning)
 
 provider = kubernetes_provider(settings.cluster)
 platform = Platform(pulumi.get_stack(), settings, gateway_key=gateway_key, provider=provider)
+for text in filter(None, (warning, *platform.warnings)):
+    pulumi.log.warn(text)
 pulumi.export("gateway", platform.gateway_url)
 pulumi.export("models", [*settings.models, *settings.gateway.model_aliases])
+pulumi.export("plan", platform.plan)

@@ -3,28 +3,12 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
 import pulumi_kubernetes as k8s
 import yaml
-from pydantic import Field
 
-from components.core.settings import Settings
-from components.node_pools import NodeClassSettings
-
-
-class ClusterSettings(Settings):
-    """The cluster that the stack belongs to."""
-
-    context: Annotated[str, Field(min_length=1, description="Context of the kubeconfig.")]
-    server: Annotated[
-        str | None,
-        Field(
-            pattern=r"^https://",
-            description="https:// address of its API server; no other one is then ever touched.",
-        ),
-    ] = None
-    node_class: NodeClassSettings = NodeClassSettings()
+from components.document.capacity import ClusterSettings
 
 
 class WrongClusterError(Exception):

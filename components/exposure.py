@@ -11,7 +11,7 @@ from pulumi_kubernetes.apiextensions import CustomResource
 
 from components.core.conventions import GATEWAY_PORT
 from components.core.drain import DrainChain
-from components.core.settings import DnsLabel, HostName, Settings
+from components.document.gateway import ExposureSettings
 from components.workloads import Identity
 
 PUBLIC_PATHS = (
@@ -22,20 +22,6 @@ PUBLIC_PATHS = (
     "/v1/models",
 )
 """What clients need of the OpenAI API; key, model and admin routes stay inside the cluster."""
-
-
-class ParentGatewaySettings(Settings):
-    """The Gateway of the cluster that terminates TLS for the host."""
-
-    name: DnsLabel
-    namespace: DnsLabel
-
-
-class ExposureSettings(Settings):
-    """What a stack may say about access from outside the cluster."""
-
-    host: HostName
-    parent_gateway: ParentGatewaySettings
 
 
 class GatewayRoute(pulumi.ComponentResource):

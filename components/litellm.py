@@ -8,29 +8,30 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
-from pulumi_kubernetes.core.v1 import ContainerArgsDict, PodSpecArgsDict
+from pulumi_kubernetes.core.v1 import ContainerArgsDict, EnvVarArgsDict, PodSpecArgsDict
 from pulumi_kubernetes.networking.v1 import (
     NetworkPolicyEgressRuleArgsDict,
     NetworkPolicyPeerArgsDict,
     NetworkPolicySpecArgsDict,
 )
-from pydantic import Field
 
 from components.core.conventions import GATEWAY_PORT, PART_OF
 from components.core.drain import DrainChain
 from components.core.images import image
-from components.core.settings import (
-    DnsLabel,
-    ImageReference,
-    PositiveInt,
-    ServiceName,
-    Settings,
+from components.document.gateway import GatewaySettings
+from components.document.serving import KeySecret
+from components.network import (
+    egress,
+    ingress,
+    internet_egress,
+    network_policy,
+    policy_spec,
+    same_namespace,
 )
-from components.network import egress, ingress, network_policy, policy_spec, same_namespace
 from components.pods import (
     environment,
     hardened_pod,
@@ -54,56 +55,6 @@ _KEEP_ALIVE_SECONDS = 75
 """Above the 60 s after which common proxies drop an idle connection: the proxy closes first."""
 
 
-class _KeySettings(Settings):
-    secret_name: DnsLabel
-    secret_key: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=253)] = (
-        "master-key"
-    )
-
-
-class ExistingKey(_KeySettings):
-    """A Secret that is already in the namespace, put there by the organisation's secret store."""
-
-    source: Literal["existing"]
-
-
-class ConfigKey(_KeySettings):
-    """A Secret made from Pulumi's own encrypted configuration value `inference:gatewayKey`."""
-
-    source: Literal["config"]
-
-
-class DevelopmentKey(_KeySettings):
-    """A Secret with a value that everybody knows; refused beside engines of production."""
-
-    source: Literal["development"]
-    value: Annotated[str, Field(pattern=r"^[!-~]{8,}$", description="8 or more signs, no blanks.")]
-
-
-ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")]
-"""What a client may ask for; the characters of model names at OpenAI, the hub and Ollama."""
-
-MasterKey = Annotated[ExistingKey | ConfigKey | DevelopmentKey, Field(discriminator="source")]
-
-
-class GatewaySettings(Settings):
-    """What a stack may say about its gateway."""
-
-    service_name: ServiceName
-    replicas: PositiveInt = 1
-    master_key: MasterKey
-    model_aliases: Annotated[
-        dict[ModelName, str],
-        Field(description="Further names that clients may use, to their alias."),
-    ] = Field(default_factory=dict)
-    client_namespaces: Annotated[
-        tuple[DnsLabel, ...], Field(description="Whose pods may call, beside the platform's own.")
-    ] = ()
-    cpu: PositiveInt = 1
-    memory_gib: PositiveInt = 2
-    image: ImageReference | None = None
-
-
 @dataclass(frozen=True)
 class Backend:
     """One model as the gateway sees it.
@@ -111,18 +62,26 @@ class Backend:
     Attributes:
         alias: What clients ask for.
         litellm_model: LiteLLM's name of provider and model, `hosted_vllm/akko-coder`.
-        api_base: Address of the engine, in the form that the provider wants.
+        api_base: Address of the engine, in the form that the provider wants; None for a
+            provider's own.
         parameters: Further parameters of the provider.
-        pod_labels: Labels of the engine's pods.
+        pod_labels: Labels of the engine's pods; empty for a provider outside the cluster.
         port: TCP port on which they answer.
+        key: Secret of the provider's key; None for an engine of the stack, which asks for none.
     """
 
     alias: str
     litellm_model: str
-    api_base: str
+    api_base: str | None
     parameters: Mapping[str, int]
     pod_labels: Mapping[str, str]
     port: int
+    key: KeySecret | None = None
+
+    @property
+    def key_variable(self) -> str:
+        """Variable of the gateway that holds the provider's key."""
+        return f"PROVIDER_KEY_{self.alias.upper().replace('-', '_')}"
 
 
 class LiteLlmGateway(pulumi.ComponentResource):
@@ -150,7 +109,7 @@ class LiteLlmGateway(pulumi.ComponentResource):
             policy_spec(
                 who.selector,
                 ingress_rules=[ingress(callers, GATEWAY_PORT)],
-                egress_rules=engine_egress(backends),
+                egress_rules=backend_egress(backends),
             ),
             child,
         )
@@ -177,7 +136,7 @@ class LiteLlmGateway(pulumi.ComponentResource):
             grace_seconds=drain.pod_grace_seconds,
             start_seconds=_START_SECONDS,
         )
-        pod = gateway_pod(settings, config_name, drain)
+        pod = gateway_pod(settings, backends, config_name, drain)
         self.service_name = server(who, replicas, pod, GATEWAY_PORT, child).metadata.name
         self.register_outputs({"service_name": self.service_name})
 
@@ -190,11 +149,7 @@ def gateway_config(
         "model_list": [
             {
                 "model_name": backend.alias,
-                "litellm_params": {
-                    "model": backend.litellm_model,
-                    "api_base": backend.api_base,
-                    **backend.parameters,
-                },
+                "litellm_params": _provider_parameters(backend),
             }
             for backend in backends
         ],
@@ -203,6 +158,7 @@ def gateway_config(
             "timeout": drain.request_timeout_seconds,
             "stream_timeout": drain.request_timeout_seconds,
             "model_group_alias": dict(settings.model_aliases),
+            **_fallbacks(settings),
         },
         "litellm_settings": {
             "request_timeout": drain.request_timeout_seconds,
@@ -212,10 +168,31 @@ def gateway_config(
     }
 
 
-def engine_egress(backends: Sequence[Backend]) -> list[NetworkPolicyEgressRuleArgsDict]:
-    """The ways to the engines, each once however many models it serves."""
-    ways = {(backend.port, tuple(sorted(backend.pod_labels.items()))) for backend in backends}
-    return [egress([same_namespace(dict(pods))], port) for port, pods in sorted(ways)]
+def _provider_parameters(backend: Backend) -> dict[str, Any]:
+    address = {"api_base": backend.api_base} if backend.api_base else {}
+    key = {"api_key": f"os.environ/{backend.key_variable}"} if backend.key else {}
+    return {"model": backend.litellm_model, **address, **key, **backend.parameters}
+
+
+def _fallbacks(settings: GatewaySettings) -> dict[str, Any]:
+    """Who answers instead; LiteLLM looks under the name that was asked for, so aliases count too.
+
+    Where none is named the key is left out, and the configuration stays as it was.
+    """
+    ways = dict(settings.fallbacks)
+    for name, alias in settings.model_aliases.items():
+        if alias in settings.fallbacks:
+            ways[name] = settings.fallbacks[alias]
+    listed = [{name: list(others)} for name, others in ways.items()]
+    return {"fallbacks": listed} if listed else {}
+
+
+def backend_egress(backends: Sequence[Backend]) -> list[NetworkPolicyEgressRuleArgsDict]:
+    """The ways to the engines, each once, and to the internet where a provider is among them."""
+    ways = {(b.port, tuple(sorted(b.pod_labels.items()))) for b in backends if b.key is None}
+    engines = [egress([same_namespace(dict(pods))], port) for port, pods in sorted(ways)]
+    outside = [internet_egress()] if any(b.key is not None for b in backends) else []
+    return [*engines, *outside]
 
 
 def client_egress(who: Identity) -> NetworkPolicySpecArgsDict:
@@ -231,8 +208,11 @@ def client_egress(who: Identity) -> NetworkPolicySpecArgsDict:
     }
 
 
-def gateway_pod(settings: GatewaySettings, config_name: str, drain: DrainChain) -> PodSpecArgsDict:
-    """The gateway's pod; its key is required, so that a missing Secret keeps it from starting."""
+def gateway_pod(
+    settings: GatewaySettings, backends: Sequence[Backend], config_name: str, drain: DrainChain
+) -> PodSpecArgsDict:
+    """The gateway's pod; its keys are required: a missing Secret keeps it from starting."""
+    master_key = settings.master_key
     container: ContainerArgsDict = {
         "name": "litellm",
         "image": settings.image or image("litellm"),
@@ -243,15 +223,8 @@ def gateway_pod(settings: GatewaySettings, config_name: str, drain: DrainChain) 
             f"--keepalive_timeout={_KEEP_ALIVE_SECONDS}",
         ],
         "env": [
-            {
-                "name": MASTER_KEY,
-                "value_from": {
-                    "secret_key_ref": {
-                        "name": settings.master_key.secret_name,
-                        "key": settings.master_key.secret_key,
-                    }
-                },
-            },
+            _from_secret(MASTER_KEY, master_key.secret_name, master_key.secret_key),
+            *(_from_secret(b.key_variable, b.key.name, b.key.key) for b in backends if b.key),
             *environment(_gateway_environment(drain)),
         ],
         "ports": [{"name": HTTP, "container_port": GATEWAY_PORT}],
@@ -275,6 +248,10 @@ def gateway_pod(settings: GatewaySettings, config_name: str, drain: DrainChain) 
         uid=USER,
         group=GROUP,
     )
+
+
+def _from_secret(variable: str, secret: str, key: str) -> EnvVarArgsDict:
+    return {"name": variable, "value_from": {"secret_key_ref": {"name": secret, "key": key}}}
 
 
 def _gateway_environment(drain: DrainChain) -> dict[str, str]:

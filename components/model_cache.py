@@ -4,31 +4,17 @@ Owns the claim, the Job and the only way out to the internet, which is the Job's
 and how is the engine's to say: it hands over the Job's pod.
 """
 
-from typing import Annotated
-
 import pulumi
 import pulumi_kubernetes as k8s
 from pulumi_kubernetes.core.v1 import PodSpecArgsDict
-from pydantic import Field
 
-from components.core.settings import DnsLabel, PositiveInt, Settings
+from components.document.serving import ModelCacheSettings
 from components.network import internet_egress, network_policy, policy_spec
-from components.pods import AccessMode
 from components.workloads import Identity
 
 _ATTEMPTS = 6
 _DEADLINE_SECONDS = 4 * 3600
 """15 GB at 2 MB/s take two hours; twice that is a fault, not a slow line."""
-
-
-class ModelCacheSettings(Settings):
-    """Where weights are kept."""
-
-    storage_class: DnsLabel
-    access_mode: Annotated[
-        AccessMode, Field(description="ReadWriteMany lets servers on several nodes share it.")
-    ] = "ReadWriteOnce"
-    size_gib: PositiveInt
 
 
 class ModelCache(pulumi.ComponentResource):

@@ -3,52 +3,19 @@
 Owns the NodePool. The node class (AMI, subnets, roles) is the cluster's and only named here.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import pulumi
 from pulumi_kubernetes.apiextensions import CustomResource
-from pydantic import Field, field_validator
 
 from components.core.conventions import GPU_RESOURCE, PART_OF
 from components.core.drain import DrainChain
-from components.core.hardware import INSTANCE_TYPES
-from components.core.settings import DnsLabel, PositiveInt, Settings
-
-Capacity = Literal["reserved", "spot", "on-demand"]
+from components.document.capacity import GpuNodePoolSettings, NodeClassSettings
 
 _NODE_CLASS_GROUPS = {
     "EC2NodeClass": "karpenter.k8s.aws",
     "KWOKNodeClass": "karpenter.kwok.sh",
 }
-
-
-class NodeClassSettings(Settings):
-    """The node class that the cluster offers.
-
-    `KWOKNodeClass` exists on the embedded control plane only, where nodes are simulated.
-    """
-
-    kind: Literal["EC2NodeClass", "KWOKNodeClass"] = "EC2NodeClass"
-    name: DnsLabel = "default"
-
-
-class GpuNodePoolSettings(Settings):
-    """What a stack may say about one pool."""
-
-    instance_types: Annotated[tuple[str, ...], Field(min_length=1)]
-    capacity: Annotated[tuple[Capacity, ...], Field(min_length=1)] = ("on-demand",)
-    max_gpus: Annotated[PositiveInt, Field(description="Ceiling on GPUs, and so on spend.")]
-
-    @field_validator("instance_types")
-    @classmethod
-    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = [name for name in names if name not in INSTANCE_TYPES]
-        if unknown:
-            message = (
-                f"no GPU instance type {', '.join(unknown)}; known are {', '.join(INSTANCE_TYPES)}"
-            )
-            raise ValueError(message)
-        return names
 
 
 class GpuNodePool(pulumi.ComponentResource):

@@ -5,7 +5,6 @@ no authentication: whoever reaches its port can pull, push and delete.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
 
 import pulumi
 from pulumi_kubernetes.core.v1 import (
@@ -15,13 +14,11 @@ from pulumi_kubernetes.core.v1 import (
     VolumeMountArgsDict,
 )
 from pulumi_kubernetes.networking.v1 import NetworkPolicyPeerArgsDict
-from pydantic import Field
 
 from components.core.conventions import OLLAMA_PORT
 from components.core.drain import DrainChain
 from components.core.images import image
-from components.core.settings import ImageReference, PositiveInt, ServiceName, Settings
-from components.model_cache import ModelCacheSettings
+from components.document.serving import OllamaModelSettings, OllamaServerSettings
 from components.network import ingress, network_policy, policy_spec
 from components.pods import (
     environment,
@@ -41,30 +38,6 @@ USER = GROUP = 1000
 _MODELS = "/models"
 _HOME = "/home/ollama"
 _START_SECONDS = 600
-
-
-class OllamaModelSettings(Settings):
-    """What a stack may say about one model on Ollama."""
-
-    engine: Literal["ollama"]
-    source: Annotated[
-        str,
-        Field(
-            pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*:[A-Za-z0-9][A-Za-z0-9._-]*$",
-            description="Library name:tag.",
-        ),
-    ]
-    max_model_len: PositiveInt
-
-
-class OllamaServerSettings(Settings):
-    """The one server that runs a stack's Ollama models, one request at a time."""
-
-    service_name: ServiceName
-    cpu: PositiveInt = 4
-    memory_gib: PositiveInt = 8
-    cache: ModelCacheSettings
-    image: ImageReference | None = None
 
 
 class OllamaServer(pulumi.ComponentResource):

@@ -1,6 +1,9 @@
 """The wiring: a stack document in, the platform's components out, each told what it needs."""
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import pulumi
 from pulumi_kubernetes import Provider
@@ -8,6 +11,7 @@ from pulumi_kubernetes.networking.v1 import NetworkPolicyPeerArgsDict
 
 from components import ollama, vllm
 from components.core.conventions import (
+    ARCHITECTURE_OVERRIDE,
     GATEWAY_PORT,
     OLLAMA_PORT,
     VLLM_PORT,
@@ -16,7 +20,10 @@ from components.core.conventions import (
 )
 from components.core.drain import DrainChain
 from components.core.images import image
-from components.document import PlatformSettings
+from components.document import DocumentError, PlatformSettings
+from components.document.figures import figures
+from components.document.plans import ModelPlan, plan_models
+from components.document.serving import OllamaServerSettings, VllmServerSettings
 from components.exposure import GatewayRoute
 from components.litellm import Backend, LiteLlmGateway
 from components.model_cache import ModelCache
@@ -30,6 +37,8 @@ class Platform(pulumi.ComponentResource):
     """Everything that one stack document asks for."""
 
     gateway_url: pulumi.Output[str]
+    plan: Mapping[str, Mapping[str, Any]]
+    warnings: tuple[str, ...]
 
     def __init__(
         self,
@@ -53,8 +62,9 @@ class Platform(pulumi.ComponentResource):
             )
         namespace = PlatformNamespace(settings.namespace, opts=child)
         inside = pulumi.ResourceOptions(parent=self, depends_on=[namespace])
-        for alias in settings.vllm_models:
-            _vllm_server(alias, settings, drain, inside)
+        plans = plan_models(settings)
+        for found in plans.values():
+            _vllm_server(found, settings, drain, inside)
         if settings.ollama is not None:
             _ollama_server(settings.ollama, settings, drain, inside)
         who = gateway_identity(settings)
@@ -73,13 +83,17 @@ class Platform(pulumi.ComponentResource):
         self.gateway_url = gateway.service_name.apply(
             lambda host: f"http://{host}:{GATEWAY_PORT}/v1"
         )
+        self.plan = figures(settings, plans)
+        self.warnings = tuple(text for found in plans.values() for text in found.warnings)
         self.register_outputs({"gateway_url": self.gateway_url})
 
 
 def _vllm_server(
-    alias: str, settings: PlatformSettings, drain: DrainChain, opts: pulumi.ResourceOptions
+    found: ModelPlan, settings: PlatformSettings, drain: DrainChain, opts: pulumi.ResourceOptions
 ) -> None:
-    model = settings.vllm_models[alias]
+    if found.problems or found.host is None:
+        raise DocumentError("\n".join(found.problems))
+    alias, model = found.alias, found.settings
     claim = f"{model.service_name}-models"
     who = _identity("vllm", model.service_name, settings, "preload", "models", alias)
     cache = ModelCache(
@@ -99,13 +113,13 @@ def _vllm_server(
         claim_name=claim,
         callers=[*_engine_callers(settings), *direct],
         drain=drain,
-        spare_gpus=settings.spare_gpus(model.pool),
+        placement=vllm.Placement(found.host, settings.spare_gpus(model.pool)),
         opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[cache])),
     )
 
 
 def _ollama_server(
-    server: ollama.OllamaServerSettings,
+    server: OllamaServerSettings,
     settings: PlatformSettings,
     drain: DrainChain,
     opts: pulumi.ResourceOptions,
@@ -148,10 +162,14 @@ def backends(settings: PlatformSettings) -> tuple[Backend, ...]:
         )
         for alias, model in settings.vllm_models.items()
     ]
-    if settings.ollama is None:
-        return tuple(on_vllm)
+    return (*on_vllm, *_ollama_backends(settings), *_external_backends(settings))
+
+
+def _ollama_backends(settings: PlatformSettings) -> tuple[Backend, ...]:
     server = settings.ollama
-    on_ollama = [
+    if server is None:
+        return ()
+    return tuple(
         Backend(
             alias=alias,
             litellm_model=f"ollama_chat/{model.source}",
@@ -161,8 +179,22 @@ def backends(settings: PlatformSettings) -> tuple[Backend, ...]:
             port=OLLAMA_PORT,
         )
         for alias, model in settings.ollama_models.items()
-    ]
-    return (*on_vllm, *on_ollama)
+    )
+
+
+def _external_backends(settings: PlatformSettings) -> tuple[Backend, ...]:
+    return tuple(
+        Backend(
+            alias=alias,
+            litellm_model=model.provider_model,
+            api_base=model.api_base,
+            parameters={},
+            pod_labels={},
+            port=443,
+            key=model.secret,
+        )
+        for alias, model in settings.external_models.items()
+    )
 
 
 def gateway_identity(settings: PlatformSettings) -> Identity:
@@ -172,11 +204,15 @@ def gateway_identity(settings: PlatformSettings) -> Identity:
 
 def vllm_identity(alias: str, settings: PlatformSettings) -> Identity:
     """Names and labels of one model's server."""
-    name = settings.vllm_models[alias].service_name
-    return _identity("vllm", name, settings, "engine", "models", alias)
+    model = settings.vllm_models[alias]
+    who = _identity("vllm", model.service_name, settings, "engine", "models", alias)
+    if model.architecture is None:
+        return who
+    note = {ARCHITECTURE_OVERRIDE: f"{model.source} served as {model.architecture}"}
+    return replace(who, annotations={**who.annotations, **note})
 
 
-def ollama_identity(server: ollama.OllamaServerSettings, settings: PlatformSettings) -> Identity:
+def ollama_identity(server: OllamaServerSettings, settings: PlatformSettings) -> Identity:
     """Names and labels of the Ollama server."""
     return _identity("ollama", server.service_name, settings, "engine", "ollama")
 
@@ -202,7 +238,7 @@ def _identity(app: str, name: str, settings: PlatformSettings, role: Role, *key:
     return Identity(app, name, settings.namespace, role, document_key(*key))
 
 
-def _weights(model: vllm.VllmServerSettings) -> str:
+def _weights(model: VllmServerSettings) -> str:
     """What a preload Job depends on: a Job cannot change, so a change makes another one."""
     return f"{model.source}@{model.revision} by {model.image or image('vllm')}"
 

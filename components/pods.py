@@ -1,7 +1,6 @@
 """What every pod of the platform shares: hardening, scratch folders, spread, roll-out."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 from pulumi_kubernetes.apps.v1 import DeploymentStrategyArgsDict
 from pulumi_kubernetes.core.v1 import (
@@ -17,8 +16,6 @@ from pulumi_kubernetes.core.v1 import (
 )
 
 from components.core.conventions import GPU_RESOURCE
-
-AccessMode = Literal["ReadWriteOnce", "ReadWriteMany"]
 
 _CONTAINER_SECURITY: SecurityContextArgsDict = {
     "allow_privilege_escalation": False,

@@ -4,28 +4,21 @@ Owns the Deployment, its Service and its network policy. The weights' volume is 
 nodes are `node_pools`'.
 """
 
+import json
 import math
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from dataclasses import dataclass
 
 import pulumi
 from pulumi_kubernetes.core.v1 import ContainerArgsDict, PodSpecArgsDict, VolumeArgsDict
 from pulumi_kubernetes.networking.v1 import NetworkPolicyPeerArgsDict
-from pydantic import Field
 
 from components.core.conventions import GPU_RESOURCE, VLLM_PORT
 from components.core.drain import DrainChain
-from components.core.engine_args import ServeArguments
+from components.core.engine_args import ServeArguments, ServeEnvironment
 from components.core.images import image
-from components.core.settings import (
-    DnsLabel,
-    ImageReference,
-    PositiveInt,
-    Revision,
-    ServiceName,
-    Settings,
-)
-from components.model_cache import ModelCacheSettings
+from components.document.host import HostShare
+from components.document.serving import VllmServerSettings
 from components.network import ingress, network_policy, policy_spec
 from components.pods import (
     environment,
@@ -43,9 +36,6 @@ USER, GROUP = 2000, 0
 """User `vllm` of the image; folders under its home belong to group 0, others are unsupported."""
 
 _MODELS = "/models"
-_HUB_ID = (
-    r"^[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*/[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$"
-)
 _HOME = "/home/vllm"
 _PROBE_PERIOD_SECONDS = 10
 _NODE_SECONDS = 900
@@ -55,47 +45,17 @@ _KEEP_ALIVE_SECONDS = 120
 """Longer than any client keeps an idle connection, else requests meet a closed one."""
 
 
-class DirectClient(Settings):
-    """Pods that may call the engine without the gateway."""
+@dataclass(frozen=True)
+class Placement:
+    """Where replicas go.
 
-    namespace: DnsLabel
-    pod_labels: Annotated[dict[str, str], Field(min_length=1)]
+    Attributes:
+        host: What each of them gets of its node, by the plan.
+        spare_gpus: GPUs that the pool may still add when all of them run.
+    """
 
-
-class VllmServerSettings(Settings):
-    """What a stack may say about one model on vLLM."""
-
-    engine: Literal["vllm"]
-    source: Annotated[str, Field(pattern=_HUB_ID, description="Hub id, org/name.")]
-    revision: Revision
-    service_name: ServiceName
-    service_type: Annotated[
-        Literal["ClusterIP"],
-        Field(description="An engine has no authentication of its own; expose the gateway."),
-    ] = "ClusterIP"
-    pool: str
-    max_model_len: PositiveInt
-    gpu_memory_utilization: Annotated[float, Field(gt=0, le=1, strict=True)] = 0.9
-    tensor_parallel: PositiveInt = 1
-    replicas: PositiveInt = 1
-    cpu: PositiveInt = 4
-    memory_gib: PositiveInt = 16
-    startup_seconds: Annotated[
-        PositiveInt, Field(description="Loading, compiling and graphs, once weights are there.")
-    ] = 900
-    cache: ModelCacheSettings
-    direct_clients: tuple[DirectClient, ...] = ()
-    image: ImageReference | None = None
-
-    @property
-    def model_path(self) -> str:
-        """Where this revision lies on the cache volume."""
-        return f"{_MODELS}/{self.source}/{self.revision}"
-
-    @property
-    def gpus(self) -> int:
-        """GPUs that all replicas take together."""
-        return self.replicas * self.tensor_parallel
+    host: HostShare
+    spare_gpus: int
 
 
 class VllmServer(pulumi.ComponentResource):
@@ -112,7 +72,7 @@ class VllmServer(pulumi.ComponentResource):
         claim_name: pulumi.Input[str],
         callers: Sequence[NetworkPolicyPeerArgsDict],
         drain: DrainChain,
-        spare_gpus: int,
+        placement: Placement,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("inference:serving:VllmServer", name, None, opts)
@@ -126,11 +86,11 @@ class VllmServer(pulumi.ComponentResource):
         shared = settings.cache.access_mode == "ReadWriteMany"
         replicas = Replicas(
             count=settings.replicas,
-            strategy=rollout(surge=shared and spare_gpus >= settings.tensor_parallel),
+            strategy=rollout(surge=shared and placement.spare_gpus >= settings.tensor_parallel),
             grace_seconds=drain.pod_grace_seconds,
             start_seconds=_NODE_SECONDS + settings.startup_seconds,
         )
-        pod = server_pod(name, settings, drain, claim_name)
+        pod = server_pod(name, settings, placement.host, drain, claim_name)
         self.service_name = server(who, replicas, pod, VLLM_PORT, child).metadata.name
         self.register_outputs({"service_name": self.service_name})
 
@@ -138,27 +98,58 @@ class VllmServer(pulumi.ComponentResource):
 def serve_arguments(alias: str, settings: VllmServerSettings, drain: DrainChain) -> ServeArguments:
     """The engine's arguments; it answers to its alias and, for direct clients, to its hub id."""
     return ServeArguments(
-        model=settings.model_path,
+        model=_model_path(settings),
         served_model_names=(alias, settings.source),
         max_model_len=settings.max_model_len,
         gpu_memory_utilization=settings.gpu_memory_utilization,
         tensor_parallel_size=settings.tensor_parallel,
+        max_num_seqs=settings.max_num_seqs,
+        max_num_batched_tokens=settings.max_num_batched_tokens,
+        kv_cache_dtype=settings.kv_cache_dtype,
+        quantization=settings.quantization,
+        dtype=settings.dtype,
+        enforce_eager=settings.enforce_eager,
+        extra_args=_served_as(settings),
         port=VLLM_PORT,
         shutdown_timeout_seconds=drain.shutdown_timeout_seconds,
     )
 
 
+def _served_as(settings: VllmServerSettings) -> tuple[str, ...]:
+    """The engine serves the model as what it was planned as, not as what it guesses."""
+    if settings.architecture is None:
+        return ()
+    override = json.dumps({"architectures": [settings.architecture]}, separators=(",", ":"))
+    return (f"--hf-overrides={override}",)
+
+
+def serve_environment(settings: VllmServerSettings) -> ServeEnvironment:
+    """The engine's variables; its weights are there already, so it never asks the hub."""
+    return ServeEnvironment(
+        home=_HOME,
+        startup_seconds=settings.startup_seconds,
+        keep_alive_seconds=_KEEP_ALIVE_SECONDS,
+    )
+
+
 def server_pod(
-    alias: str, settings: VllmServerSettings, drain: DrainChain, claim_name: pulumi.Input[str]
+    alias: str,
+    settings: VllmServerSettings,
+    host: HostShare,
+    drain: DrainChain,
+    claim_name: pulumi.Input[str],
 ) -> PodSpecArgsDict:
-    """The server's pod: weights read-only, everything else it writes in scratch folders."""
+    """The server's pod: weights read-only, everything else it writes in scratch folders.
+
+    What lies in /dev/shm counts against the container's memory, whose limit includes it.
+    """
     container: ContainerArgsDict = {
         "name": "vllm",
         "image": settings.image or image("vllm"),
         "args": list(serve_arguments(alias, settings, drain).render()),
-        "env": environment(_server_environment(settings)),
+        "env": environment(serve_environment(settings).render()),
         "ports": [{"name": HTTP, "container_port": VLLM_PORT}],
-        "resources": resources(settings.cpu, settings.memory_gib, gpus=settings.tensor_parallel),
+        "resources": resources(host.cpu, host.memory_gib, gpus=settings.tensor_parallel),
         "startup_probe": http_probe(
             "/health",
             HTTP,
@@ -179,7 +170,7 @@ def server_pod(
             _models_volume(claim_name),
             scratch("home", "10Gi"),
             scratch("tmp", "5Gi"),
-            scratch("shm", "1Gi", memory=True),
+            scratch("shm", f"{host.shm_gib}Gi", memory=True),
         ],
         uid=USER,
         group=GROUP,
@@ -204,7 +195,7 @@ def preload_pod(settings: VllmServerSettings, claim_name: str) -> PodSpecArgsDic
             "name": name,
             "image": settings.image or image("vllm"),
             "command": ["hf", *command, settings.source],
-            "args": [f"--revision={settings.revision}", f"--local-dir={settings.model_path}"],
+            "args": [f"--revision={settings.revision}", f"--local-dir={_model_path(settings)}"],
             "env": environment(
                 {"HOME": "/tmp", "HF_HOME": "/tmp/hf", "HF_HUB_DISABLE_TELEMETRY": "1"}
             ),
@@ -221,16 +212,10 @@ def preload_pod(settings: VllmServerSettings, claim_name: str) -> PodSpecArgsDic
     )
 
 
+def _model_path(settings: VllmServerSettings) -> str:
+    """Where this revision lies on the cache volume."""
+    return f"{_MODELS}/{settings.source}/{settings.revision}"
+
+
 def _models_volume(claim_name: pulumi.Input[str]) -> VolumeArgsDict:
     return {"name": "models", "persistent_volume_claim": {"claim_name": claim_name}}
-
-
-def _server_environment(settings: VllmServerSettings) -> dict[str, str]:
-    return {
-        "HOME": _HOME,
-        "HF_HUB_OFFLINE": "1",
-        "TRANSFORMERS_OFFLINE": "1",
-        "VLLM_NO_USAGE_STATS": "1",
-        "VLLM_ENGINE_READY_TIMEOUT_S": str(settings.startup_seconds),
-        "VLLM_HTTP_TIMEOUT_KEEP_ALIVE": str(_KEEP_ALIVE_SECONDS),
-    }

@@ -62,6 +62,7 @@ class Rule:
         remediation: What to do about a breach, in one sentence.
         check: Yields the breaches of one resource; never raises.
         parameters: JSON Schema of each parameter, with its default.
+        level: What a breach does unless the pack's configuration says otherwise.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Rule:
     parameters: Mapping[str, Mapping[str, Any]] = field(
         default_factory=dict[str, Mapping[str, Any]]
     )
+    level: EnforcementLevel = EnforcementLevel.MANDATORY
 
     def configured(self, config: Mapping[str, Any]) -> Parameters:
         """Parameters as configured, with defaults for the others."""
@@ -80,7 +82,7 @@ class Rule:
 
 
 def resource_policy(rule: Rule) -> ResourceValidationPolicy:
-    """A mandatory policy that reports each breach of a rule."""
+    """A policy that reports each breach of a rule, mandatory unless the rule is advice."""
 
     def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
         resource = Resource(args.name, args.resource_type, tree(args.props))
@@ -91,7 +93,7 @@ def resource_policy(rule: Rule) -> ResourceValidationPolicy:
         name=rule.name,
         description=rule.description,
         validate=validate,
-        enforcement_level=EnforcementLevel.MANDATORY,
+        enforcement_level=rule.level,
         severity=rule.severity,
         remediation_steps=rule.remediation,
         config_schema=PolicyConfigSchema(

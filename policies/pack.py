@@ -1,6 +1,7 @@
 """The policies of the pack, in the order in which they run."""
 
 from policies.adapter import Rule, resource_policy
+from policies.architectures import ARCHITECTURE_KNOWN
 from policies.credentials import NO_LITERAL_CREDENTIALS
 from policies.engines import MAX_MODEL_LEN_SET
 from policies.exposure import BACKEND_NOT_PUBLIC
@@ -11,6 +12,7 @@ RULES: tuple[Rule, ...] = (
     BACKEND_NOT_PUBLIC,
     GATEWAY_AUTH_ON,
     MAX_MODEL_LEN_SET,
+    ARCHITECTURE_KNOWN,
     IMAGE_PINNED,
     NO_LITERAL_CREDENTIALS,
 )

@@ -2,7 +2,8 @@
 
 Save it and name it in the first line of a stack file, then an editor completes and checks keys:
 `# yaml-language-server: $schema=.run/stack.schema.json`. What parts of a document must agree on
-(a model's pool exists, ceilings cover the sum) is beyond a schema; `make preview` says that.
+(a model's pool exists, ceilings cover the sum, a model starts) is beyond a schema; `make plan` and
+`make preview` say that.
 """
 
 import json

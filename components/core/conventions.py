@@ -20,6 +20,10 @@ DOCUMENT_KEY = "inference-platform/document-key"
 A policy that refuses the workload repeats it, so that the message names the key to change.
 """
 
+ARCHITECTURE_OVERRIDE = "inference-platform/architecture-override"
+"""Annotation on workloads: `Own served as Other`, where a model's architecture is not known and the
+document says what to take it for, so that its plan is a guess."""
+
 Role = Literal["engine", "gateway", "preload"]
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-_PRIVATE = ("master_key",)
+_PRIVATE = ("master_key", "secret", "api_base")
 """Keys below which a value is never repeated."""
 
 _WRONG_TAG = frozenset({"union_tag_invalid", "union_tag_not_found"})

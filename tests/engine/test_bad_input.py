@@ -31,9 +31,11 @@ def test_a_misspelled_key_is_answered_with_the_nearest_right_one_and_its_path(
 
     ended.refuses(
         f"{_MODEL}.gpu_memory_utilisation is not a key of this document; did you mean "
-        f"{_MODEL}.gpu_memory_utilization? Possible here: engine, source, revision, service_name, "
-        "service_type, pool, max_model_len, gpu_memory_utilization, tensor_parallel, replicas, "
-        "cpu, memory_gib, startup_seconds, cache, direct_clients, image"
+        f"{_MODEL}.gpu_memory_utilization? Possible here: engine, source, revision, architecture, "
+        "service_name, service_type, pool, max_model_len, gpu_memory_utilization, tensor_parallel, "
+        "tensor_parallel_over_pcie, max_num_seqs, max_num_batched_tokens, kv_cache_dtype, "
+        "quantization, dtype, enforce_eager, replicas, cpu, memory_gib, startup_seconds, traffic, "
+        "cache, direct_clients, image"
     )
 
 
@@ -46,7 +48,8 @@ def test_an_unknown_key_is_answered_with_the_possible_ones(
 
     ended.refuses(
         "inference:platform.ingress_nginx is not a key of this document; Possible here: "
-        "namespace, cluster, node_pools, models, ollama, gateway, exposure, streams, monitoring"
+        "namespace, environment, cluster, hardware, node_pools, models, ollama, gateway, exposure, "
+        "streams, monitoring"
     )
 
 
@@ -57,7 +60,9 @@ def test_a_wrong_type_is_answered_with_the_value_and_the_type(
 
     ended = engine.on_document("preview", "production", production)
 
-    ended.refuses(f"{_MODEL}.replicas is 'two': input should be a valid integer")
+    ended.refuses(
+        f"{_MODEL}.replicas is 'two': input should be a valid integer (Servers of this model)"
+    )
 
 
 def test_a_pool_that_does_not_exist_is_answered_with_those_that_do(

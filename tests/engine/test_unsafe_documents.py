@@ -26,7 +26,9 @@ def test_a_gateway_without_its_key_is_refused(engine: Engine, production: dict[s
 
     ended = engine.on_document("preview", "production", production, _PACK)
 
-    ended.refuses("inference:platform.gateway.master_key is missing")
+    ended.refuses(
+        "inference:platform.gateway.master_key is missing (The key that every client has to show)"
+    )
 
 
 def test_vllm_as_a_load_balancer_is_refused(
@@ -51,14 +53,19 @@ def test_a_model_without_max_model_len_is_refused(
 
     ended = engine.on_document("preview", "production", production, _PACK)
 
-    ended.refuses(f"{_MODEL}.max_model_len is missing")
+    ended.refuses(f"{_MODEL}.max_model_len is missing (Tokens of prompt and answer together)")
 
 
 def test_max_model_len_above_the_cap_is_refused_by_policy(
     engine: Engine, production: dict[str, Any], model: dict[str, Any]
 ) -> None:
-    """ML-01"""
-    model["max_model_len"] = 200_000
+    """ML-01: what would start is still above the organisation's cap."""
+    model |= {
+        "source": "meta-llama/Llama-3.1-8B-Instruct",
+        "revision": "0e9e39f249a16976918f6564b8830bc894c89659",
+        "max_model_len": 40_000,
+    }
+    production["node_pools"]["l4"]["instance_types"] = ["g6e.2xlarge"]
 
     ended = engine.on_document("preview", "production", production, _PACK)
 
@@ -68,7 +75,7 @@ def test_max_model_len_above_the_cap_is_refused_by_policy(
             "mandatory",
             "ml-01-max-model-len-set",
             "akko-akko-vllm",
-            'akko-akko-vllm asks for a context of 200000 tokens in container "vllm" '
+            'akko-akko-vllm asks for a context of 40000 tokens in container "vllm" '
             "(spec.template.spec.containers[0].args); 1 to 32768 tokens are possible (parameter "
             f"max_model_len_cap); change {_MODEL}.max_model_len in the stack document.",
         )

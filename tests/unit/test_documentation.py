@@ -1,6 +1,8 @@
 """README tells the truth: its commands, paths, policies and dependencies exist."""
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -9,6 +11,8 @@ import yaml
 
 from components.document import DocumentError, read_document
 from policies.pack import POLICIES
+from tools.bench_planner import accuracy, describe_miss, summary
+from tools.published_starts import read_starts
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
@@ -76,3 +80,29 @@ def test_the_sentence_that_readme_shows_is_the_program_s() -> None:
     shown = re.search(r"```\nerror: (.*max_modle_len.*)\n```", README)
     assert shown is not None
     assert shown.group(1) in str(refused.value)
+
+
+def test_the_plan_that_readme_shows_is_what_make_plan_prints() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "tools.plan", "--stack", "production"],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    table = [line for line in shown.stdout.splitlines() if line[:1] in "┏┃┡│└"]
+    assert len(table) == 6
+    assert "\n".join(table) in README
+
+
+def test_the_accuracy_that_readme_claims_is_what_the_bench_prints() -> None:
+    figures, compared = accuracy(read_starts())
+    for line in summary(figures):
+        assert line in README
+    section = README.split("What it missed, and why")[1].split("</details>")[0]
+    told = {
+        tuple(cell.strip() for cell in row.split("|")[1:3])
+        for row in section.splitlines()[4:]
+        if "|" in row
+    }
+    assert told == {(row.id, describe_miss(row)) for row in compared if describe_miss(row)}

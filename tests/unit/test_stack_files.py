@@ -11,11 +11,11 @@ import pytest
 from pydantic import BaseModel
 
 from components.document import ROOT, PlatformSettings, read_document
-from components.litellm import ExistingKey
+from components.document.gateway import ExistingKey
 from tests.rendering import STACKS, document
 from tools.schema import stack_file_schema
 
-_NAMED_BY_USERS = {"models", "node_pools", "model_aliases"}
+_NAMED_BY_USERS = {"models", "node_pools", "model_aliases", "fallbacks", "hardware"}
 """Sections whose keys are names that users choose."""
 _CHOICE_OF_SHAPE = {"master_key", "node_class"}
 """Sections that say in one of their keys which others they have."""
@@ -53,13 +53,11 @@ def test_what_clients_see_is_the_same_in_both_stacks() -> None:
 
 def test_an_alias_takes_prompts_of_the_same_length_in_both_stacks() -> None:
     """Rows A1, A4: 4096 tokens, so that what fits in development fits in production."""
-    lengths = [
-        {
-            **{alias: model.max_model_len for alias, model in read.models.items()},
-            **{a: read.models[to].max_model_len for a, to in read.gateway.model_aliases.items()},
-        }
-        for read in (read_document(document(name)) for name in STACKS)
-    ]
+    lengths: list[dict[str, int]] = []
+    for read in (read_document(document(name)) for name in STACKS):
+        own = {**read.vllm_models, **read.ollama_models}
+        names = {alias: alias for alias in own} | read.gateway.model_aliases
+        lengths.append({name: own[alias].max_model_len for name, alias in names.items()})
     assert lengths[0] == lengths[1] == {"akko-coder": 4096, "akko-chat": 4096}
 
 
@@ -149,6 +147,16 @@ def test_the_schema_demands_and_allows_what_the_models_do() -> None:
             name for name, field in fields.items() if field.is_required()
         }
         assert definition["additionalProperties"] is False
+
+
+def test_an_editor_shows_what_every_key_means() -> None:
+    schema = stack_file_schema()
+    top = schema["properties"]["config"]["properties"][ROOT]
+    for title, definition in {**schema["$defs"], "PlatformSettings": top}.items():
+        assert definition["description"], title
+        for name, field in definition["properties"].items():
+            said = [field, *_resolve(field, schema["$defs"])]
+            assert any(each.get("description") for each in said), f"{title}.{name}"
 
 
 def test_every_reference_of_the_schema_leads_somewhere() -> None:

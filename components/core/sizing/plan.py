@@ -3,20 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from components.core.architecture import Architecture
-from components.core.architecture.parameters import count_parameters
 from components.core.hardware import InstanceType
 from components.core.sizing.fixes import Fix, nearest_fixes
-from components.core.sizing.request import Device, Load, SizingError
+from components.core.sizing.request import Device, Load, Model, SizingError, Traffic
+from components.core.sizing.speed import replica_bounds
 from components.core.sizing.start_up import Phase, Range, StartUp, phases, total
-from components.core.sizing.throughput import (
-    Bounds,
-    Share,
-    Speed,
-    bounds,
-    tensor_parallel,
-    usd_per_million_tokens,
-)
+from components.core.sizing.throughput import Bounds, usd_per_million_tokens
 from components.core.sizing.verdict import GIB, Fit, fit
 from components.core.sizing.weights import checkpoint_bytes
 
@@ -28,36 +20,6 @@ _SHM_GIB = 1.0
 """/dev/shm of a replica on one GPU, and again for each further GPU: NCCL and the engine's message
 queues fail at the runtime's 64 MiB (vLLM issue 1710); the size is an assumption with margin."""
 _HOURS_PER_MONTH = 730
-
-
-@dataclass(frozen=True)
-class Model:
-    """A model as the planner sees it.
-
-    Attributes:
-        name: For people: a hub id.
-        architecture: Its shape.
-        weight_bytes: Bytes of its weight files; None to estimate them from the shape.
-    """
-
-    name: str
-    architecture: Architecture
-    weight_bytes: int | None = None
-
-
-@dataclass(frozen=True)
-class Traffic:
-    """What is asked of a replica.
-
-    Attributes:
-        prompt_tokens: Of a typical request.
-        output_tokens: Of a typical answer.
-        utilization: Share of full load over a month, for the price.
-    """
-
-    prompt_tokens: int = 1024
-    output_tokens: int = 256
-    utilization: float = 0.3
 
 
 @dataclass(frozen=True)
@@ -145,7 +107,7 @@ def plan(
     device = device_of(machine)
     found = fit(model.architecture, device, load, model.weight_bytes)
     users = _users(found, traffic)
-    limits = _bounds(model, machine, load, found, users=users, traffic=traffic)
+    limits = replica_bounds(model, machine, load, found, users=users, traffic=traffic)
     hourly = _hourly(machine, load)
     tokens = _useful(limits) * load.data_parallel_size
     shm = _SHM_GIB * load.tensor_parallel_size
@@ -165,7 +127,16 @@ def plan(
         usd_per_million_tokens=None
         if hourly is None or tokens <= 0
         else usd_per_million_tokens(hourly, tokens, utilisation=traffic.utilization),
-        notes=tuple(_notes(machine, load, limits)),
+        notes=tuple(
+            _notes(
+                machine,
+                load,
+                limits,
+                replica_bounds(
+                    model, machine, load, found, users=users, traffic=traffic, linked=False
+                ),
+            )
+        ),
     )
 
 
@@ -207,59 +178,6 @@ def _useful(limits: Bounds | None) -> float:
     return 0.0 if limits is None else limits.tokens_per_second
 
 
-def _bounds(
-    model: Model,
-    machine: InstanceType,
-    load: Load,
-    found: Fit,
-    *,
-    users: int,
-    traffic: Traffic,
-) -> Bounds | None:
-    gpu = machine.gpu
-    if gpu.bandwidth_gb_per_s is None or gpu.tflops_16bit is None or users < 1:
-        return None
-    quantization = model.architecture.quantization
-    eight = quantization is not None and quantization.activations and quantization.floating
-    flops = gpu.tflops_fp8 if eight and gpu.tflops_fp8 else gpu.tflops_16bit
-    exchange = tensor_parallel(
-        gpus=load.tensor_parallel_size,
-        layers=len(model.architecture.layers),
-        hidden_bytes=model.architecture.hidden_size * found.settings.dtype_bytes,
-        nvlink_gb_per_s=gpu.nvlink_gb_per_s if machine.nvlink else None,
-        pcie_gb_per_s=gpu.pcie_gb_per_s or 32,
-    )
-    return bounds(
-        _share(model, load, found, traffic),
-        Speed(gpu.bandwidth_gb_per_s * 1e9, flops * 1e12),
-        batch=users,
-        prompt_tokens=traffic.prompt_tokens,
-        output_tokens=traffic.output_tokens,
-        exchange=exchange,
-    )
-
-
-def _share(model: Model, load: Load, found: Fit, traffic: Traffic) -> Share:
-    """What one GPU does for a step; a pipeline's stages follow each other, so they add up."""
-    counted = count_parameters(model.architecture)
-    tensor, moe = load.tensor_parallel_size, model.architecture.experts
-    weights = found.weights * load.pipeline_parallel_size
-    layers = counted.linear + counted.experts
-    per_weight = weights / max(1, counted.total) * tensor
-    routed = counted.experts * per_weight / tensor if moe else 0.0
-    active = counted.linear + (counted.experts * moe.per_token / moe.count if moe else 0)
-    length = traffic.prompt_tokens + traffic.output_tokens // 2
-    cached = found.cache.request_bytes(length) * load.pipeline_parallel_size
-    return Share(
-        weight_bytes=max(0.0, weights - routed - counted.embedding * 2 / tensor),
-        flops_per_token=2 * min(active, layers) / tensor,
-        kv_bytes_per_sequence=cached,
-        expert_bytes=routed / moe.count if moe else 0.0,
-        experts=moe.count if moe else 0,
-        experts_per_token=moe.per_token if moe else 0,
-    )
-
-
 def _start_up(model: Model, load: Load, found: Fit, start: Start) -> StartUp:
     stored = model.weight_bytes or checkpoint_bytes(model.architecture)
     eager = load.enforce_eager
@@ -275,15 +193,17 @@ def _start_up(model: Model, load: Load, found: Fit, start: Start) -> StartUp:
     )
 
 
-def _notes(machine: InstanceType, load: Load, limits: Bounds | None) -> Sequence[str]:
+def _notes(
+    machine: InstanceType, load: Load, limits: Bounds | None, unlinked: Bounds | None
+) -> Sequence[str]:
     notes: list[str] = []
     if load.tensor_parallel_size > 1 and not machine.nvlink:
-        slower = (
-            " and is what limits a step here" if limits and limits.limited_by == "links" else ""
-        )
+        lost = ""
+        if limits and unlinked:
+            share = 1 - limits.tokens_per_second / unlinked.tokens_per_second
+            lost = f": their exchanges take at least {share:.0%} of a step"
         notes.append(
-            f"{load.tensor_parallel_size} GPUs of {machine.name} talk over PCIe, which is slower "
-            f"than NVLink{slower}"
+            f"{load.tensor_parallel_size} GPUs of {machine.name} talk over PCIe, not NVLink{lost}"
         )
     if machine.usd_per_hour is None:
         notes.append(f"no on-demand price is known for {machine.name}")

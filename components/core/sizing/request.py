@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from components.core.architecture import Architecture
+
 NEWEST = (0, 33, 0)
 """Newest engine version whose sources were read; later ones are planned like it."""
 
@@ -87,3 +89,33 @@ class Load:
     language_model_only: bool = False
     expert_parallel: bool = False
     prefix_caching: bool | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model as the planner sees it.
+
+    Attributes:
+        name: For people: a hub id.
+        architecture: Its shape.
+        weight_bytes: Bytes of its weight files; None to estimate them from the shape.
+    """
+
+    name: str
+    architecture: Architecture
+    weight_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What is asked of a replica.
+
+    Attributes:
+        prompt_tokens: Of a typical request.
+        output_tokens: Of a typical answer.
+        utilization: Share of full load over a month, for the price.
+    """
+
+    prompt_tokens: int = 1024
+    output_tokens: int = 256
+    utilization: float = 0.3

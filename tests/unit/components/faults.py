@@ -79,7 +79,8 @@ FAULTS: Mapping[str, tuple[str, Any, str]] = {
     "an unknown instance type": (
         "node_pools.l4.instance_types",
         ["g6.2xlarg"],
-        "node_pools.l4.instance_types is refused: no GPU instance type g6.2xlarg; known are ",
+        "node_pools.l4.instance_types names 'g6.2xlarg', which is no GPU machine of the catalogue "
+        f"or of {ROOT}.hardware.instance_types; did you mean g6.2xlarge or ",
     ),
     "an unknown kind of capacity": (
         "node_pools.l4.capacity",
@@ -183,10 +184,16 @@ FAULTS: Mapping[str, tuple[str, Any, str]] = {
         "akko-coder",
         "gateway.model_aliases.akko-coder hides the model of that name",
     ),
-    "a model on Ollama without a server for it": (
+    "the development engine in production": (
         "models.small",
         {"engine": "ollama", "source": "qwen2.5:3b", "max_model_len": 4096},
-        "ollama is missing: small run on Ollama",
+        "environment is 'production', but small run on Ollama, which is for development: set "
+        "their engine to vllm or external, or environment to development",
+    ),
+    "an unknown environment": (
+        "environment",
+        "staging",
+        "environment is 'staging': input should be 'development' or 'production'",
     ),
     "a server for Ollama without models": (
         "ollama",
@@ -208,7 +215,7 @@ FAULTS: Mapping[str, tuple[str, Any, str]] = {
     "a key in place of its Secret": (
         "gateway.master_key.secret_name",
         f"{KEY_VALUE}_",
-        "gateway.master_key.secret_name is refused: needed: Lower-case letters, digits",
+        "gateway.master_key.secret_name is refused: needed: Secret of the gateway's key, ",
     ),
     "a key where none belongs": (
         "gateway.master_key.value",
@@ -234,6 +241,32 @@ FAULTS: Mapping[str, tuple[str, Any, str]] = {
         "cluster.server",
         "http://127.0.0.1",
         "cluster.server is 'http://127.0.0.1': needed: https:// address",
+    ),
+    "an absurd length": (
+        f"{MODEL}.max_model_len",
+        2**70,
+        f"{MODEL}.max_model_len is {2**70}: input should be less than or equal to 16777216 "
+        "(Tokens of prompt and answer together)",
+    ),
+    "an absurd number of GPUs": (
+        f"{MODEL}.tensor_parallel",
+        10**6,
+        f"{MODEL}.tensor_parallel is 1000000: input should be less than or equal to 64",
+    ),
+    "an absurd share of load": (
+        f"{MODEL}.traffic",
+        {"utilization": 30},
+        f"{MODEL}.traffic.utilization is 30: input should be less than or equal to 1",
+    ),
+    "a KV cache of a type that the engine lacks": (
+        f"{MODEL}.kv_cache_dtype",
+        "int4",
+        f"{MODEL}.kv_cache_dtype is 'int4': input should be 'auto', 'bfloat16', 'float16', 'fp8'",
+    ),
+    "a permission in quotes": (
+        f"{MODEL}.tensor_parallel_over_pcie",
+        "yes",
+        f"{MODEL}.tensor_parallel_over_pcie is 'yes': input should be a valid boolean",
     ),
     "direct clients that are everybody": (
         f"{MODEL}.direct_clients",

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from components.cluster import ClusterSettings, WrongClusterError, check_cluster, server_of
+from components.cluster import WrongClusterError, check_cluster, server_of
+from components.document.capacity import ClusterSettings
 
 SERVER = "https://akko.example.com"
 OTHER = "https://other.example.com"

@@ -105,7 +105,7 @@ def test_a_gpu_that_another_model_takes_is_not_spare() -> None:
 def test_fewer_spare_gpus_than_a_replica_needs_are_not_enough() -> None:
     changed = document("production")
     changed["node_pools"]["l4"].update(instance_types=["g6.12xlarge"], max_gpus=7)
-    changed["models"]["akko-coder"]["tensor_parallel"] = 4
+    changed["models"]["akko-coder"].update(tensor_parallel=4, tensor_parallel_over_pcie=True)
     assert _replace(render(changed)) == {"maxSurge": 0, "maxUnavailable": 1}
     changed["node_pools"]["l4"]["max_gpus"] = 8
     assert _replace(render(changed)) == {"maxSurge": 1, "maxUnavailable": 0}

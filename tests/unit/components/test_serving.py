@@ -51,7 +51,7 @@ def test_vllm_asks_for_one_gpu_and_tolerates_the_taint_of_its_pool() -> None:
 def test_several_gpus_are_asked_for_and_used() -> None:
     changed = document("production")
     changed["node_pools"]["l4"]["instance_types"] = ["g6.12xlarge"]
-    changed["models"]["akko-coder"]["tensor_parallel"] = 4
+    changed["models"]["akko-coder"].update(tensor_parallel=4, tensor_parallel_over_pcie=True)
     (container,) = pod(render(changed), "Deployment akko-akko-vllm").spec["containers"]
     assert container["resources"]["limits"]["nvidia.com/gpu"] == "4"
     assert "--tensor-parallel-size=4" in container["args"]
@@ -109,7 +109,9 @@ def test_a_preload_starts_when_its_volume_is_claimed_and_its_way_out_is_open(
 
 def test_another_revision_is_another_job() -> None:
     changed = document("production")
-    changed["models"]["akko-coder"]["revision"] = "b" * 40
+    model = changed["models"]["akko-coder"]
+    model["source"] = "Qwen/Qwen2.5-Coder-7B-Instruct"
+    model["revision"] = "c03e6d358207e414f1eca0bb1891e29f1db0e242"
     (job,) = of_kind(render(changed), "Job")
     (before,) = of_kind(stack("production"), "Job")
     assert job["metadata"]["name"] != before["metadata"]["name"]

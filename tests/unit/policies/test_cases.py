@@ -6,6 +6,7 @@ import pytest
 
 from policies.pack import POLICIES, RULES
 from tests.unit.policies import (
+    cases_architecture,
     cases_credentials,
     cases_detours,
     cases_exposure,
@@ -24,6 +25,7 @@ CASES: tuple[Case, ...] = (
     *cases_gateway_config.CASES,
     *cases_gateway_detours.CASES,
     *cases_length.CASES,
+    *cases_architecture.CASES,
     *cases_image.CASES,
     *cases_credentials.CASES,
     *cases_detours.CASES,

@@ -12,6 +12,7 @@ import pytest
 from google.protobuf import empty_pb2, json_format, struct_pb2
 from pulumi.runtime import proto
 from pulumi.runtime.proto import analyzer_pb2_grpc
+from pulumi_policy import EnforcementLevel
 
 from policies.pack import RULES
 from tests.unit.policies.analyzer import Json, put
@@ -54,14 +55,15 @@ def analyzer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Analyzer]:
             process.kill()
 
 
-def test_the_process_offers_every_policy_as_mandatory_with_its_parameters(
+def test_the_process_offers_every_policy_at_its_level_with_its_parameters(
     analyzer: Analyzer,
 ) -> None:
     info = analyzer.info()
     assert info.name == "inference-platform"
     assert [policy.name for policy in info.policies] == [rule.name for rule in RULES]
     for policy, rule in zip(info.policies, RULES, strict=True):
-        assert policy.enforcementLevel == proto.MANDATORY
+        advice = rule.level is EnforcementLevel.ADVISORY
+        assert policy.enforcementLevel == (proto.ADVISORY if advice else proto.MANDATORY)
         assert policy.remediation_steps == rule.remediation
         assert set(policy.configSchema.properties) == set(rule.parameters)
 

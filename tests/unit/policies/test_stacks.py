@@ -39,7 +39,12 @@ def test_a_real_stack_breaks_no_policy(stack: str) -> None:
             "sc-01-image-pinned: inference:platform.models.akko-coder.image",
         ),
         (
-            {"max_model_len": 32769},
+            {
+                "source": "meta-llama/Llama-3.1-8B-Instruct",
+                "revision": "0e9e39f249a16976918f6564b8830bc894c89659",
+                "kv_cache_dtype": "fp8",
+                "max_model_len": 32769,
+            },
             "ml-01-max-model-len-set: inference:platform.models.akko-coder.max_model_len",
         ),
     ],

@@ -1,0 +1,183 @@
+"""What the parts of a document must agree on, a sentence each: ask, limit, key to change."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from components.core.hardware import InstanceType
+from components.document.gateway import DevelopmentKey
+from components.document.sentences import nearest
+from components.document.whole import ROOT, PlatformSettings
+
+
+def disagreements(document: PlatformSettings) -> tuple[str, ...]:
+    """Everything that is wrong with a document whose every value is possible by itself."""
+    checks = (
+        _namespace,
+        _hardware,
+        _pools,
+        _names,
+        _ollama,
+        _aliases,
+        _fallbacks,
+        _development_key,
+    )
+    return tuple(problem for check in checks for problem in check(document))
+
+
+def _hardware(document: PlatformSettings) -> Iterator[str]:
+    gpus, machines = document.hardware.known_gpus(), document.hardware.machines()
+    for name, machine in document.hardware.instance_types.items():
+        if machine.gpu not in gpus:
+            yield (
+                f"{ROOT}.hardware.instance_types.{name}.gpu is {machine.gpu!r}, which is neither "
+                f"in the catalogue nor in {ROOT}.hardware.gpus; {nearest(machine.gpu, gpus)}"
+            )
+    for name in document.hardware.prices:
+        if name not in machines and name not in document.hardware.instance_types:
+            yield f"{ROOT}.hardware.prices.{name} is the price of no machine: {_unknown(machines)}"
+
+
+def _unknown(machines: Mapping[str, InstanceType]) -> str:
+    return (
+        f"the catalogue has {len(machines)} from {min(machines)} to {max(machines)}, others stand "
+        f"below {ROOT}.hardware.instance_types"
+    )
+
+
+def _pools(document: PlatformSettings) -> Iterator[str]:
+    machines = document.hardware.machines()
+    own = document.hardware.instance_types
+    for name, pool in document.node_pools.items():
+        key = f"{ROOT}.node_pools.{name}"
+        for kind in pool.instance_types:
+            if kind not in machines and kind not in own:
+                yield (
+                    f"{key}.instance_types names {kind!r}, which is no GPU machine of the "
+                    f"catalogue or of {ROOT}.hardware.instance_types; {nearest(kind, machines)}"
+                )
+        asked = pool.max_gpus - document.spare_gpus(name)
+        if asked > pool.max_gpus:
+            yield (
+                f"{key}.max_gpus is {pool.max_gpus}, but its models ask for {asked} GPUs: raise "
+                "it, or lower their replicas or tensor_parallel"
+            )
+    yield from _models(document)
+
+
+def _models(document: PlatformSettings) -> Iterator[str]:
+    for alias, model in document.vllm_models.items():
+        key = f"{ROOT}.models.{alias}"
+        if model.pool not in document.node_pools:
+            known = ", ".join(document.node_pools) or "none"
+            yield f"{key}.pool is {model.pool!r}, which is not among {ROOT}.node_pools: {known}"
+        if model.replicas > 1 and model.cache.access_mode == "ReadWriteOnce":
+            yield (
+                f"{key}.replicas is {model.replicas}, but only one node can mount its cache: set "
+                f"{key}.cache.access_mode to ReadWriteMany, with a storage class that offers it"
+            )
+
+
+def _names(document: PlatformSettings) -> Iterator[str]:
+    named: dict[str, str] = {f"{ROOT}.gateway.service_name": document.gateway.service_name}
+    for alias, model in document.vllm_models.items():
+        named[f"{ROOT}.models.{alias}.service_name"] = model.service_name
+    if document.ollama is not None:
+        named[f"{ROOT}.ollama.service_name"] = document.ollama.service_name
+    for name, count in Counter(named.values()).items():
+        keys = " and ".join(key for key, value in named.items() if value == name)
+        if count > 1:
+            yield f"{keys} are both {name!r}: every server needs a Service of its own, rename one"
+        if name == "vllm":
+            yield f"{keys} is 'vllm': other pods would get VLLM_PORT from it and fail; add a prefix"
+        if name in _taken(document, set(named.values())):
+            yield f"{keys} is {name!r}, the name of another object of this stack: choose another"
+
+
+def _taken(document: PlatformSettings, servers: set[str]) -> set[str]:
+    """Names of accounts and network policies that are made anyway, or beside each server."""
+    beside = {f"{name}-{role}" for name in servers for role in ("preload", "clients")}
+    return {"default", f"{document.namespace}-default-deny", f"{document.namespace}-dns", *beside}
+
+
+def _namespace(document: PlatformSettings) -> Iterator[str]:
+    """The stack owns its namespace: closes it, hardens it, and deletes it with everything in it."""
+    others = {"default": "Kubernetes'", document.monitoring.namespace: "monitoring's"}
+    if document.exposure is not None:
+        others[document.exposure.parent_gateway.namespace] = "the parent Gateway's"
+    owner = others.get(document.namespace)
+    if document.namespace.startswith("kube-"):
+        owner = "Kubernetes'"
+    if owner:
+        yield (
+            f"{ROOT}.namespace is {document.namespace!r}, which is {owner}: the stack closes its "
+            "namespace and deletes it in the end, so choose one of its own"
+        )
+
+
+def _ollama(document: PlatformSettings) -> Iterator[str]:
+    aliases = ", ".join(document.ollama_models)
+    if aliases and document.environment == "production":
+        yield (
+            f"{ROOT}.environment is 'production', but {aliases} run on Ollama, which is for "
+            "development: set their engine to vllm or external, or environment to development"
+        )
+    elif aliases and document.ollama is None:
+        yield f"{ROOT}.ollama is missing: {aliases} run on Ollama, which needs a server"
+    if document.ollama is not None and not aliases:
+        yield f"{ROOT}.ollama has nothing to serve: remove it, or set a model's engine to ollama"
+
+
+def _aliases(document: PlatformSettings) -> Iterator[str]:
+    for name, alias in document.gateway.model_aliases.items():
+        key = f"{ROOT}.gateway.model_aliases.{name}"
+        if alias not in document.models:
+            yield f"{key} is {alias!r}, {_no_model(document)}"
+        if name in document.models:
+            yield f"{key} hides the model of that name: choose another name"
+
+
+def _fallbacks(document: PlatformSettings) -> Iterator[str]:
+    fallbacks = document.gateway.fallbacks
+    for alias, others in fallbacks.items():
+        key = f"{ROOT}.gateway.fallbacks.{alias}"
+        if alias not in document.models:
+            yield f"{key} is of {alias!r}, {_no_model(document)}"
+        for other in others:
+            if other not in document.models:
+                yield f"{key} names {other!r}, {_no_model(document)}"
+        circle = _circle(alias, fallbacks)
+        if circle and alias == min(circle):  # each circle once
+            yield f"{key} goes round: {' to '.join((*circle, alias))}; take one of them out"
+
+
+def _no_model(document: PlatformSettings) -> str:
+    return f"which is not among {ROOT}.models: {', '.join(document.models)}"
+
+
+def _circle(start: str, fallbacks: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """The way from an alias back to itself; empty where there is none."""
+    ways: list[tuple[str, ...]] = [(start,)]
+    seen: set[str] = set()
+    while ways:
+        way = ways.pop()
+        for after in fallbacks.get(way[-1], ()):
+            if after == start:
+                return way
+            if after not in seen:
+                seen.add(after)
+                ways.append((*way, after))
+    return ()
+
+
+def _development_key(document: PlatformSettings) -> Iterator[str]:
+    if not isinstance(document.gateway.master_key, DevelopmentKey):
+        return
+    beside = [f"vLLM ({', '.join(document.vllm_models)})"] if document.vllm_models else []
+    if document.external_models:
+        beside.append(f"a provider's bill ({', '.join(document.external_models)})")
+    beside += [f"the public host {document.exposure.host}"] if document.exposure else []
+    if beside:
+        yield (
+            f"{ROOT}.gateway.master_key.source is 'development', a key that everybody knows, "
+            f"beside {' and '.join(beside)}: use 'existing' or 'config'"
+        )

@@ -1,0 +1,95 @@
+"""What a pod of a model server gets of its node beside GPUs, and which machines have it."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from components.core.hardware import InstanceType
+from components.core.sizing.plan import Plan
+from components.document.serving import VllmServerSettings
+
+_PROCESSES = 2
+"""The API server and the engine's core, beside one worker a GPU; a CPU each is an assumption, they
+may use more where the node has more."""
+_ALLOCATABLE = 0.86
+"""Share of an instance's memory that pods can have: 14162 of 16384 MiB on a g5.xlarge, the least in
+Karpenter's catalogue."""
+
+
+@dataclass(frozen=True)
+class HostShare:
+    """What a pod of a model server gets of its node beside GPUs.
+
+    Attributes:
+        cpu: Requested CPUs.
+        memory_gib: Memory of the pod, GiB, /dev/shm included.
+        shm_gib: Limit of /dev/shm, GiB.
+    """
+
+    cpu: int
+    memory_gib: int
+    shm_gib: int
+
+
+def host_share(settings: VllmServerSettings, plans: tuple[Plan, ...]) -> HostShare | None:
+    """What a pod gets: what the document says, else what the plan needs; None without a plan."""
+    if not plans:
+        return None
+    needs = plans[0]  # the same on every machine
+    return HostShare(
+        cpu=_cpu(settings),
+        memory_gib=settings.memory_gib or math.ceil(needs.host_memory_gib),
+        shm_gib=math.ceil(needs.shm_gib),
+    )
+
+
+def holds(machine: InstanceType, settings: VllmServerSettings, host: HostShare) -> bool:
+    """Whether Karpenter may choose a machine for a replica; it passes over all others."""
+    return (
+        machine.gpu_count >= settings.tensor_parallel
+        and machine.vcpu - 1 >= host.cpu
+        and machine.memory_gib * _ALLOCATABLE >= host.memory_gib
+    )
+
+
+def no_room(
+    key: str, settings: VllmServerSettings, pool: list[InstanceType], host: HostShare | None
+) -> str:
+    """The sentence where no machine of the pool can hold a replica."""
+    offers = "; ".join(
+        f"{t.name} with {t.gpu_count} GPU, {t.vcpu - 1} CPU, "
+        f"{int(t.memory_gib * _ALLOCATABLE)} GiB for pods"
+        for t in pool
+    )
+    memory = host.memory_gib if host else settings.memory_gib
+    room = f"{_cpu(settings)} CPU and {memory} GiB" if memory else f"{_cpu(settings)} CPU"
+    return (
+        f"{key} asks for {settings.tensor_parallel} GPU, {room} a replica, which no node of pool "
+        f"{settings.pool} has ({offers}): lower tensor_parallel, cpu or memory_gib, or add an "
+        "instance type to the pool"
+    )
+
+
+def too_little_memory(key: str, settings: VllmServerSettings, host: HostShare) -> Iterator[str]:
+    """The sentence where /dev/shm may take all of a pod's memory."""
+    if host.memory_gib <= host.shm_gib:
+        yield (
+            f"{key}.memory_gib is {settings.memory_gib}, all of which /dev/shm may take "
+            f"({host.shm_gib} GiB): raise it, or leave it out"
+        )
+
+
+def memory_warning(
+    key: str, settings: VllmServerSettings, plans: tuple[Plan, ...]
+) -> Iterator[str]:
+    """The sentence where a pod gets less memory than the plan expects it to need."""
+    needed = max((each.host_memory_gib for each in plans), default=0)
+    if settings.memory_gib is not None and settings.memory_gib < needed:
+        yield (
+            f"{key}.memory_gib is {settings.memory_gib}, the plan expects {needed:.0f} GiB of host "
+            f"memory, {plans[0].shm_gib:.0f} of it /dev/shm: raise it, or leave it out"
+        )
+
+
+def _cpu(settings: VllmServerSettings) -> int:
+    return settings.cpu or _PROCESSES + settings.tensor_parallel

@@ -1,0 +1,256 @@
+"""The plan of every vLLM model of a document, on every machine that its pool may buy."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from components.core.architecture import Architecture, ArchitectureError, read_architecture
+from components.core.architecture.fields import as_list, known_architectures
+from components.core.hardware import InstanceType
+from components.core.images import image_version
+from components.core.model_lock import LockedModel, ModelLockError, locked_model
+from components.core.sizing.lines import engine_version
+from components.core.sizing.plan import Plan, Start, plan
+from components.core.sizing.request import Load, Model, SizingError, Traffic
+from components.core.sizing.start_up import STORAGE
+from components.core.sizing.verdict import Verdict
+from components.document import sentences
+from components.document.host import (
+    HostShare,
+    holds,
+    host_share,
+    memory_warning,
+    no_room,
+    too_little_memory,
+)
+from components.document.serving import VllmServerSettings
+from components.document.whole import ROOT, PlatformSettings
+
+_SEVERITY: tuple[Verdict, ...] = ("will start", "may fail late", "refused")
+
+
+@dataclass(frozen=True)
+class ModelPlan:
+    """What one alias comes to.
+
+    Attributes:
+        alias: Of the model.
+        settings: Of the model.
+        plans: One for each machine of the pool that has room for a replica, in the pool's order.
+        problems: Why it is refused, a sentence each; empty where it may be deployed.
+        warnings: What a reader should know before it is deployed, a sentence each.
+        host: What each pod gets; None where there is no plan.
+        max_position: Tokens that the model was made for; 0 where nothing is known of it.
+    """
+
+    alias: str
+    settings: VllmServerSettings
+    plans: tuple[Plan, ...]
+    problems: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+    host: HostShare | None = None
+    max_position: int = 0
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst that can happen, since Karpenter may choose any machine of the pool."""
+        if self.problems or not self.plans:
+            return "refused"
+        return self.deciding.fit.verdict
+
+    @property
+    def deciding(self) -> Plan:
+        """The machine with the worst verdict, then the least cache, then the lowest price."""
+        return min(
+            self.plans,
+            key=lambda p: (-_SEVERITY.index(p.fit.verdict), p.fit.tokens, _price(p)),
+        )
+
+    @property
+    def worst(self) -> Plan:
+        """The same, at the highest price among equals."""
+        return min(
+            self.plans,
+            key=lambda p: (-_SEVERITY.index(p.fit.verdict), p.fit.tokens, -_price(p)),
+        )
+
+    @property
+    def cheapest(self) -> Plan:
+        """The machine that costs least for a replica."""
+        return min(self.plans, key=_price)
+
+
+def plan_models(document: PlatformSettings) -> Mapping[str, ModelPlan]:
+    """Plan every vLLM model whose pool exists; reads locks and asks no network."""
+    machines = document.hardware.machines()
+    found: dict[str, ModelPlan] = {}
+    for alias, model in document.vllm_models.items():
+        pool = document.node_pools.get(model.pool)
+        types = [machines[name] for name in pool.instance_types if name in machines] if pool else []
+        if types:
+            found[alias] = plan_model(alias, model, types)
+    return found
+
+
+def plan_model(alias: str, settings: VllmServerSettings, pool: list[InstanceType]) -> ModelPlan:
+    """Plan one model on the machines of its pool."""
+    key = f"{ROOT}.models.{alias}"
+    try:
+        lock = locked_model(settings.source, settings.revision)
+    except ModelLockError as error:
+        return ModelPlan(alias, settings, (), (f"{key}.source: {error}",))
+    try:
+        model = Model(lock.source, _architecture(key, settings, lock), lock.weight_bytes)
+        plans = tuple(_plans(model, settings, pool))
+    except (ArchitectureError, SizingError) as error:
+        return ModelPlan(alias, settings, (), (str(error),))
+    host = host_share(settings, plans)
+    fitting = {machine.name: machine for machine in pool if host and holds(machine, settings, host)}
+    kept = tuple(each for each in plans if each.machine in fitting)
+    problems: list[str] = [*too_little_memory(key, settings, host)] if host else []
+    if not kept:
+        problems.append(no_room(key, settings, pool, host))
+    machines = list(fitting.values())
+    problems += _misfits(key, settings, model.architecture, machines)
+    problems += sentences.refusals(key, settings, kept, fitting)
+    warnings = (
+        *_version_warning(key, settings),
+        *_override_warning(key, settings, lock),
+        *memory_warning(key, settings, kept),
+        *sentences.late(key, settings, kept, fitting),
+        *_link_warnings(key, settings, model, machines),
+    )
+    longest = model.architecture.max_position
+    return ModelPlan(alias, settings, kept, tuple(problems), warnings, host, longest)
+
+
+def load_of(settings: VllmServerSettings) -> Load:
+    """The engine's settings as the planner takes them."""
+    return Load(
+        engine_version=engine_version(_version(settings) or image_version("vllm")),
+        tensor_parallel_size=settings.tensor_parallel,
+        max_model_len=settings.max_model_len,
+        gpu_memory_utilization=settings.gpu_memory_utilization,
+        max_num_seqs=settings.max_num_seqs,
+        max_num_batched_tokens=settings.max_num_batched_tokens,
+        kv_cache_dtype=settings.kv_cache_dtype or "auto",
+        quantization=settings.quantization,
+        dtype=settings.dtype or "auto",
+        enforce_eager=bool(settings.enforce_eager),
+    )
+
+
+def _plans(model: Model, settings: VllmServerSettings, pool: list[InstanceType]) -> Iterator[Plan]:
+    asked = settings.traffic
+    traffic = Traffic(asked.prompt_tokens, asked.output_tokens, asked.utilization)
+    kind = settings.cache.kind or settings.cache.storage_class
+    start = Start(storage=kind if kind in STORAGE else "unknown")
+    for machine in pool:
+        if machine.gpu_count >= settings.tensor_parallel:
+            yield plan(model, machine, load_of(settings), traffic, start)
+
+
+def _architecture(key: str, settings: VllmServerSettings, lock: LockedModel) -> Architecture:
+    """The model's own architecture, or the one it is served as where its own is not known.
+
+    Raises:
+        ArchitectureError: With the key to change.
+    """
+    known = known_architectures()["supported"]
+    own = own_architecture(lock)
+    if settings.architecture is None:
+        try:
+            return read_architecture(lock.config)
+        except ArchitectureError as error:
+            raise ArchitectureError(
+                f"{key}.source is {lock.source}: {error}"
+                + ("" if own in known else f"; set {key}.architecture to that one")
+            ) from None
+    if own in known:
+        raise ArchitectureError(
+            f"{key}.architecture is {settings.architecture!r}, but the model's own, {own}, is "
+            "known: leave it out"
+        )
+    if settings.architecture not in known:
+        raise ArchitectureError(
+            f"{key}.architecture is {settings.architecture!r}, which no engine has; "
+            f"{sentences.nearest(settings.architecture, known)}"
+        )
+    try:
+        return read_architecture(lock.config, assume=settings.architecture)
+    except ArchitectureError as error:
+        raise ArchitectureError(f"{key}.source is {lock.source}: {error}") from None
+
+
+def own_architecture(lock: LockedModel) -> str:
+    """What the model's config.json calls its architecture; empty where it says nothing."""
+    return str(next(iter(as_list(lock.config.get("architectures"))), ""))
+
+
+def _misfits(
+    key: str,
+    settings: VllmServerSettings,
+    architecture: Architecture,
+    machines: list[InstanceType],
+) -> Iterator[str]:
+    """What the document forbids or contradicts although the engine might take it."""
+    over_pcie = [machine.name for machine in machines if not machine.nvlink]
+    if settings.tensor_parallel > 1 and over_pcie and not settings.tensor_parallel_over_pcie:
+        yield (
+            f"{key}.tensor_parallel is {settings.tensor_parallel}, but the GPUs of "
+            f"{' and '.join(over_pcie)} talk over PCIe, which is slower than NVLink: set "
+            f"{key}.tensor_parallel_over_pcie to true, or name machines with NVLink in "
+            f"{ROOT}.node_pools.{settings.pool}.instance_types"
+        )
+    stored = architecture.quantization
+    if settings.quantization and stored is not None:
+        yield (
+            f"{key}.quantization is {settings.quantization!r}, but the weights of "
+            f"{settings.source} are {stored.method} already: leave it out"
+        )
+
+
+def _version(settings: VllmServerSettings) -> str | None:
+    """Version of the engine in an image of the user's own, None where its tag does not say."""
+    tag = (settings.image or "").partition("@")[0].rpartition("/")[2].partition(":")[2]
+    try:
+        engine_version(tag)
+    except SizingError:
+        return None
+    return tag
+
+
+def _version_warning(key: str, settings: VllmServerSettings) -> Iterator[str]:
+    if settings.image and _version(settings) is None:
+        yield (
+            f"{key}.image does not say its version by a tag such as v{image_version('vllm')}: it "
+            "is planned as that one"
+        )
+
+
+def _override_warning(key: str, settings: VllmServerSettings, lock: LockedModel) -> Iterator[str]:
+    if settings.architecture:
+        yield (
+            f"{key}.architecture: {lock.source} is a {own_architecture(lock) or 'nameless model'}, "
+            f"which is not known; it is planned and served as {settings.architecture}, so verdict "
+            "and figures are a guess"
+        )
+
+
+def _link_warnings(
+    key: str, settings: VllmServerSettings, model: Model, machines: list[InstanceType]
+) -> Iterator[str]:
+    """What tensor parallelism over PCIe costs, against the same GPUs with an A100's NVLink."""
+    if settings.tensor_parallel == 1 or not settings.tensor_parallel_over_pcie:
+        return
+    for machine in machines:
+        if machine.nvlink:
+            continue
+        joined = sentences.joined_by_nvlink(machine)
+        slow, fast = (next(_plans(model, settings, [each])).bounds for each in (machine, joined))
+        speeds = (slow.tokens_per_second, fast.tokens_per_second) if slow and fast else None
+        yield sentences.link_cost(key, settings, machine, speeds)
+
+
+def _price(found: Plan) -> float:
+    return math.inf if found.usd_per_hour is None else found.usd_per_hour

@@ -1,0 +1,223 @@
+"""What a stack may say about its models: on vLLM, on Ollama, or at a provider outside."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from components.core.settings import (
+    DnsLabel,
+    ImageReference,
+    PositiveInt,
+    Revision,
+    ServiceName,
+    Settings,
+)
+
+AccessMode = Literal["ReadWriteOnce", "ReadWriteMany"]
+
+_HUB_ID = (
+    r"^[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*/[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$"
+)
+_CLASS = r"^[A-Za-z][A-Za-z0-9_]*$"
+
+Tokens = Annotated[PositiveInt, Field(le=2**24)]
+"""A count of tokens; no published model reaches 16 million, so a larger number is a slip."""
+
+Cpus = Annotated[PositiveInt, Field(le=1024)]
+MemoryGib = Annotated[PositiveInt, Field(le=2**16)]
+"""Both far above the catalogue's largest machine, so a larger number is a slip."""
+
+
+class ModelCacheSettings(Settings):
+    """Where weights are kept."""
+
+    storage_class: Annotated[
+        DnsLabel,
+        Field(description="StorageClass of the volume, lower-case letters, digits and '-'."),
+    ]
+    kind: Annotated[
+        Literal["gp3", "io2", "efs", "fsx-lustre", "nvme"] | None,
+        Field(
+            description="What the volume is, for the start-up estimate; left out, the class's name "
+            "if it is one of these."
+        ),
+    ] = None
+    access_mode: Annotated[
+        AccessMode, Field(description="ReadWriteMany lets servers on several nodes share it.")
+    ] = "ReadWriteOnce"
+    size_gib: Annotated[PositiveInt, Field(description="Size of the volume, GiB.")]
+
+
+class DirectClient(Settings):
+    """Pods that may call the engine without the gateway."""
+
+    namespace: Annotated[
+        DnsLabel, Field(description="Namespace of the pods, lower-case letters, digits and '-'.")
+    ]
+    pod_labels: Annotated[
+        dict[str, str], Field(min_length=1, description="Labels that all of them have.")
+    ]
+
+
+class TrafficSettings(Settings):
+    """What is asked of a replica, for the plan's concurrency, speed and price."""
+
+    prompt_tokens: Annotated[Tokens, Field(description="Tokens of a typical prompt.")] = 1024
+    output_tokens: Annotated[Tokens, Field(description="Tokens of a typical answer.")] = 256
+    utilization: Annotated[
+        float,
+        Field(gt=0, le=1, strict=True, description="Share of full load over a month, 0 to 1."),
+    ] = 0.3
+
+
+class VllmServerSettings(Settings):
+    """What a stack may say about one model on vLLM; what is left out is the engine's default."""
+
+    engine: Annotated[Literal["vllm"], Field(description="vLLM on GPUs.")]
+    source: Annotated[str, Field(pattern=_HUB_ID, description="Hub id, org/name.")]
+    revision: Revision
+    architecture: Annotated[
+        str | None,
+        Field(
+            pattern=_CLASS,
+            description="Class of the engine that serves a model whose own one is not known, such "
+            "as LlamaForCausalLM; passed on as --hf-overrides.",
+        ),
+    ] = None
+    service_name: ServiceName
+    service_type: Annotated[
+        Literal["ClusterIP"],
+        Field(description="An engine has no authentication of its own; expose the gateway."),
+    ] = "ClusterIP"
+    pool: Annotated[str, Field(description="One of node_pools.")]
+    max_model_len: Annotated[Tokens, Field(description="Tokens of prompt and answer together.")]
+    gpu_memory_utilization: Annotated[
+        float,
+        Field(gt=0, le=1, strict=True, description="Share of a GPU's memory, above 0, at most 1."),
+    ] = 0.9
+    tensor_parallel: Annotated[
+        PositiveInt, Field(le=64, description="GPUs of one node that share every layer.")
+    ] = 1
+    tensor_parallel_over_pcie: Annotated[
+        bool,
+        Field(
+            strict=True,
+            description="Whether GPUs without NVLink may share a model, which is slower.",
+        ),
+    ] = False
+    max_num_seqs: Annotated[
+        Annotated[PositiveInt, Field(le=65_536)] | None,
+        Field(description="Requests in one step of the engine."),
+    ] = None
+    max_num_batched_tokens: Annotated[
+        Tokens | None, Field(description="Tokens in one step of the engine.")
+    ] = None
+    kv_cache_dtype: Annotated[
+        Literal["auto", "bfloat16", "float16", "fp8", "fp8_e4m3", "fp8_e5m2"] | None,
+        Field(description="Type of the KV cache's entries."),
+    ] = None
+    quantization: Annotated[
+        Literal["fp8", "fp8_per_tensor", "fp8_per_block", "fp8_per_channel"] | None,
+        Field(description="Quantises plain weights while loading."),
+    ] = None
+    dtype: Annotated[
+        Literal["auto", "bfloat16", "float16", "float32"] | None,
+        Field(description="Type of weights and activations."),
+    ] = None
+    enforce_eager: Annotated[
+        bool | None, Field(strict=True, description="Whether to run without CUDA graphs.")
+    ] = None
+    replicas: Annotated[PositiveInt, Field(le=10_000, description="Servers of this model.")] = 1
+    cpu: Annotated[
+        Cpus | None, Field(description="CPUs to request; left out, one for each process.")
+    ] = None
+    memory_gib: Annotated[
+        MemoryGib | None,
+        Field(description="Memory of the pod with its /dev/shm, GiB; left out, the plan's."),
+    ] = None
+    startup_seconds: Annotated[
+        PositiveInt,
+        Field(le=86_400, description="Loading, compiling and graphs, once weights are there."),
+    ] = 900
+    traffic: TrafficSettings = TrafficSettings()
+    cache: ModelCacheSettings
+    direct_clients: Annotated[
+        tuple[DirectClient, ...], Field(description="Pods that may call without the gateway.")
+    ] = ()
+    image: Annotated[
+        ImageReference | None, Field(description="Image of the engine; left out, the locked one.")
+    ] = None
+
+    @property
+    def gpus(self) -> int:
+        """GPUs that all replicas take together."""
+        return self.replicas * self.tensor_parallel
+
+
+class OllamaModelSettings(Settings):
+    """What a stack may say about one model on Ollama."""
+
+    engine: Annotated[Literal["ollama"], Field(description="Ollama on CPU, for development.")]
+    source: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*:[A-Za-z0-9][A-Za-z0-9._-]*$",
+            description="Library name:tag.",
+        ),
+    ]
+    max_model_len: Annotated[Tokens, Field(description="Tokens of prompt and answer together.")]
+
+
+class OllamaServerSettings(Settings):
+    """The one server that runs a stack's Ollama models, one request at a time."""
+
+    service_name: ServiceName
+    cpu: Annotated[Cpus, Field(description="CPUs to request.")] = 4
+    memory_gib: Annotated[MemoryGib, Field(description="Memory of the pod, GiB.")] = 8
+    cache: ModelCacheSettings
+    image: Annotated[
+        ImageReference | None, Field(description="Image of the engine; left out, the locked one.")
+    ] = None
+
+
+class KeySecret(Settings):
+    """A Secret of the stack's namespace, put there by the organisation's secret store."""
+
+    name: Annotated[
+        DnsLabel, Field(description="Name of the Secret, lower-case letters, digits and '-'.")
+    ]
+    key: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+            max_length=253,
+            description="Key in it, letters, digits, '.', '_' and '-'.",
+        ),
+    ]
+
+
+class ExternalModelSettings(Settings):
+    """What a stack may say about a model of a provider outside, which only the gateway calls."""
+
+    engine: Annotated[Literal["external"], Field(description="A provider outside the cluster.")]
+    provider_model: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-z0-9_]+/[A-Za-z0-9][A-Za-z0-9._:/-]*$",
+            description="LiteLLM's provider/model, of a provider that takes one API key.",
+        ),
+    ]
+    api_base: Annotated[
+        str | None,
+        Field(
+            pattern=r"^https://([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*(/[A-Za-z0-9._/-]*)?$",
+            description="https:// address by host name on port 443, where it is not the "
+            "provider's own.",
+        ),
+    ] = None
+    secret: Annotated[KeySecret, Field(description="Where the provider's API key is.")]
+
+
+ModelSettings = Annotated[
+    VllmServerSettings | OllamaModelSettings | ExternalModelSettings, Field(discriminator="engine")
+]

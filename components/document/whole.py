@@ -1,0 +1,90 @@
+"""The stack document as a whole: what a stack may say."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from components.core.settings import DnsLabel, PositiveInt, Settings
+from components.document.capacity import ClusterSettings, GpuNodePoolSettings, HardwareSettings
+from components.document.gateway import ExposureSettings, GatewaySettings
+from components.document.serving import (
+    ExternalModelSettings,
+    ModelSettings,
+    OllamaModelSettings,
+    OllamaServerSettings,
+    VllmServerSettings,
+)
+
+ROOT = "inference:platform"
+"""Key of the document in a stack file."""
+
+
+class MonitoringSettings(Settings):
+    """Who collects metrics."""
+
+    namespace: Annotated[
+        DnsLabel, Field(description="Namespace of Prometheus, lower-case letters, digits and '-'.")
+    ] = "monitoring"
+
+
+class StreamSettings(Settings):
+    """What a roll-out must not cut."""
+
+    longest_seconds: Annotated[
+        PositiveInt, Field(le=3600, description="Longest answer that survives a roll-out.")
+    ] = 300
+
+
+class PlatformSettings(Settings):
+    """The whole stack document, `inference:platform`."""
+
+    namespace: Annotated[
+        DnsLabel,
+        Field(
+            description="Namespace that the stack makes, closes and deletes, lower-case letters, "
+            "digits and '-'."
+        ),
+    ]
+    environment: Annotated[
+        Literal["development", "production"],
+        Field(description="Production refuses what is for development only, such as Ollama."),
+    ] = "production"
+    cluster: ClusterSettings
+    hardware: HardwareSettings = HardwareSettings()
+    node_pools: Annotated[
+        dict[DnsLabel, GpuNodePoolSettings],
+        Field(description="Pools of GPU nodes by name."),
+    ] = Field(default_factory=dict)
+    models: Annotated[
+        dict[DnsLabel, ModelSettings],
+        Field(min_length=1, description="Models by the alias that clients ask for."),
+    ]
+    ollama: Annotated[
+        OllamaServerSettings | None, Field(description="The server of all models on Ollama.")
+    ] = None
+    gateway: GatewaySettings
+    exposure: Annotated[
+        ExposureSettings | None, Field(description="The way in from outside the cluster.")
+    ] = None
+    streams: StreamSettings = StreamSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
+
+    @property
+    def vllm_models(self) -> dict[str, VllmServerSettings]:
+        """Models on vLLM by alias."""
+        return {a: m for a, m in self.models.items() if isinstance(m, VllmServerSettings)}
+
+    @property
+    def ollama_models(self) -> dict[str, OllamaModelSettings]:
+        """Models on Ollama by alias."""
+        return {a: m for a, m in self.models.items() if isinstance(m, OllamaModelSettings)}
+
+    @property
+    def external_models(self) -> dict[str, ExternalModelSettings]:
+        """Models of providers outside by alias."""
+        return {a: m for a, m in self.models.items() if isinstance(m, ExternalModelSettings)}
+
+    def spare_gpus(self, pool: str) -> int:
+        """GPUs that the pool may still add when every replica runs."""
+        taken = sum(model.gpus for model in self.vllm_models.values() if model.pool == pool)
+        return self.node_pools[pool].max_gpus - taken
