@@ -5,12 +5,14 @@ CONTEXT ?=
 YES ?=
 MODEL ?=
 REVISION ?=
-export STACK CONTEXT YES MODEL REVISION
+GPU ?=
+ARGS ?=
+export STACK CONTEXT YES MODEL REVISION GPU
 PYTHON := .venv/bin/python
 STACKS := $(PYTHON) -m tools.stacks
 
 .PHONY: help install up preview down status kubeconfig schema test test-unit test-engine \
-        test-cluster test-serving lint format bench lock lock-images tools
+        test-cluster test-serving lint format plan bench bench-planner lock lock-images lock-flags tools
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -33,6 +35,9 @@ status: install ## what runs of STACK's embedded control plane
 
 kubeconfig: install ## how kubectl sees STACK's embedded control plane
 	@$(PYTHON) -m tools.control_plane kubeconfig --home ".run/$$STACK/control-plane"
+
+plan: install ## will it start, for how many, at what cost; MODEL=org/name [GPU=...] asks the catalogue
+	@$(PYTHON) -m tools.plan $(if $(MODEL),--model "$$MODEL" $(if $(GPU),--gpu "$$GPU"),--stack "$$STACK") $(ARGS)
 
 schema: install ## JSON Schema of the stack document, for editors
 	@$(PYTHON) -m tools.schema
@@ -63,8 +68,14 @@ bench: tools ## the numbers that README quotes, as ratios of one run
 lock: install ## what a model holds, into models/; MODEL=org/name REVISION=<branch, tag or commit>
 	@$(PYTHON) -m tools.lock_model "$$MODEL" --revision "$$REVISION"
 
+bench-planner: install ## the plan beside published start-up logs
+	@$(PYTHON) -m tools.bench_planner
+
 lock-images: install ## resolve image tags to digests; NAMES="vllm=v0.32.0 ..." to move one
 	@$(PYTHON) -m tools.lock_images $(NAMES)
+
+lock-flags: install ## vLLM's flags, read from the pinned and the tested engine's own parsers
+	@$(PYTHON) -m tests.serving.parsers
 
 tools: install ## build every tool that tests need, where it is missing
 	@$(PYTHON) -m tools.install --all
