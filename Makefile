@@ -37,7 +37,7 @@ kubeconfig: install ## how kubectl sees STACK's embedded control plane
 	@$(PYTHON) -m tools.control_plane kubeconfig --home ".run/$$STACK/control-plane"
 
 plan: install ## will it start, for how many, at what cost; MODEL=org/name [GPU=...] asks the catalogue
-	@$(PYTHON) -m tools.plan $(if $(MODEL),--model "$$MODEL" $(if $(GPU),--gpu "$$GPU"),--stack "$$STACK") $(ARGS)
+	@$(PYTHON) -m tools.planner $(if $(MODEL),--model "$$MODEL" $(if $(GPU),--gpu "$$GPU"),--stack "$$STACK") $(ARGS)
 
 schema: install ## JSON Schema of the stack document, for editors
 	@$(PYTHON) -m tools.schema
@@ -66,10 +66,10 @@ bench: tools ## the numbers that README quotes, as ratios of one run
 	@$(PYTHON) -m tools.bench
 
 lock: install ## what a model holds, into models/; MODEL=org/name REVISION=<branch, tag or commit>
-	@$(PYTHON) -m tools.lock_model "$$MODEL" --revision "$$REVISION"
+	@$(PYTHON) -m tools.model_lock "$$MODEL" --revision "$$REVISION"
 
 bench-planner: install ## the plan beside published start-up logs
-	@$(PYTHON) -m tools.bench_planner
+	@$(PYTHON) -m tools.planner.bench
 
 lock-images: install ## resolve image tags to digests; NAMES="vllm=v0.32.0 ..." to move one
 	@$(PYTHON) -m tools.lock_images $(NAMES)

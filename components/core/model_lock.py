@@ -1,7 +1,7 @@
 """What is known of a model before anything is downloaded: one small JSON file a model and revision.
 
 The files stand in `models/` at the top of the checkout and are written by `make lock`
-(tools/lock_model.py). A planner and a preview read them alone and ask no network. A file is read
+(tools/model_lock/). A planner and a preview read them alone and ask no network. A file is read
 when its model is asked for, not before.
 """
 

@@ -11,8 +11,8 @@ import yaml
 
 from components.document import DocumentError, read_document
 from policies.pack import POLICIES
-from tools.bench_planner import accuracy, describe_miss, summary
-from tools.published_starts import read_starts
+from tools.planner.bench import accuracy, describe_miss, summary
+from tools.planner.published_starts import read_starts
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
@@ -84,7 +84,7 @@ def test_the_sentence_that_readme_shows_is_the_program_s() -> None:
 
 def test_the_plan_that_readme_shows_is_what_make_plan_prints() -> None:
     shown = subprocess.run(
-        [sys.executable, "-m", "tools.plan", "--stack", "production"],
+        [sys.executable, "-m", "tools.planner", "--stack", "production"],
         cwd=CHECKOUT,
         capture_output=True,
         text=True,

@@ -6,8 +6,8 @@ import pytest
 
 from components.core.architecture import ArchitectureError
 from components.core.sizing.request import SizingError
-from tools.bench_planner import Accuracy, Comparison, accuracy, describe_miss, summary
-from tools.published_starts import ROOT, architecture_of, read_starts, read_weight_bytes
+from tools.planner.bench import Accuracy, Comparison, accuracy, describe_miss, summary
+from tools.planner.published_starts import ROOT, architecture_of, read_starts, read_weight_bytes
 
 
 @pytest.fixture(scope="module")

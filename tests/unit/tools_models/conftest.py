@@ -9,8 +9,8 @@ import pytest
 from huggingface_hub import close_session
 
 from tests.unit.tools_models.hub import FIRST, SECOND, FakeHub, repository, serve, shards
-from tools.hub_access import Hub
-from tools.lock_model import run
+from tools.model_lock.access import Hub
+from tools.model_lock.command import run
 
 TODAY = date(2026, 11, 21)
 Locked = Callable[..., int]

@@ -21,8 +21,9 @@ from tests.unit.tools_models.hub import (
     repository,
     serve,
 )
-from tools import lock_model, model_hub
-from tools.hub_access import PUBLIC_HUB, hub_from
+from tools.model_lock import command as lock_model
+from tools.model_lock import hub as model_hub
+from tools.model_lock.access import PUBLIC_HUB, hub_from
 from tools.problem import ToolError
 
 Refused = Callable[..., str]

@@ -12,7 +12,7 @@ import pytest
 from components.core.model_lock import digest_of, lock_path, lock_text, locked_model
 from tests.unit.tools_models.conftest import TODAY, Locked, edit
 from tests.unit.tools_models.hub import FIRST, MODEL, SECOND, TOKEN, FakeHub, Weights, config
-from tools.lock_model import quantization_of
+from tools.model_lock.command import quantization_of
 
 CHECKOUT = Path(__file__).parents[3]
 OWN = "team--model@111111111111.json"
@@ -213,7 +213,7 @@ def test_a_disk_that_fills_up_leaves_the_old_lock(
     lock(MODEL)
     hub.card = {"license": "mit"}
     before = (folder / OWN).read_bytes()
-    monkeypatch.setattr("tools.lock_model.os.fsync", full)
+    monkeypatch.setattr("tools.model_lock.command.os.fsync", full)
     assert lock(MODEL) == 1
     assert "could not be written (No space left on device)" in capsys.readouterr().err
     assert [(path.name, path.read_bytes()) for path in folder.iterdir()] == [(OWN, before)]
@@ -227,7 +227,7 @@ def test_a_process_killed_while_it_writes_leaves_the_old_lock(
     before = (folder / OWN).read_bytes()
     program = (
         "import os, signal, sys\n"
-        "from tools import lock_model\n"
+        "from tools.model_lock import command as lock_model\n"
         "lock_model.os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
         "sys.exit(lock_model.main())\n"
     )
@@ -248,7 +248,7 @@ def test_the_command_takes_hub_and_token_from_the_environment_and_never_prints_t
     hub: FakeHub, folder: Path
 ) -> None:
     hub.gated, hub.granted = "manual", True
-    command = [sys.executable, "-m", "tools.lock_model", MODEL, "--folder", str(folder)]
+    command = [sys.executable, "-m", "tools.model_lock", MODEL, "--folder", str(folder)]
     done = subprocess.run(
         command,
         cwd=CHECKOUT,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tools.model_files import INDEX, Selection, select
-from tools.model_hub import RemoteFile
+from tools.model_lock.files import INDEX, Selection, select
+from tools.model_lock.hub import RemoteFile
 
 SHARDS = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
 

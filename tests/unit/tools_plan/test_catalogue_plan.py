@@ -10,8 +10,8 @@ from components.core.architecture import read_architecture
 from components.core.hardware import GPUS, INSTANCE_TYPES
 from components.core.model_lock import LOCK_FOLDER, read_lock_file
 from components.core.sizing.request import Load, Model, Traffic
-from tools.plan import main
-from tools.plan_catalogue import options
+from tools.planner.catalogue import options
+from tools.planner.command import main
 
 QWEN = "Qwen/Qwen3-32B"
 

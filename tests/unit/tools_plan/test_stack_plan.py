@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.rendering import document
-from tools.plan import main
+from tools.planner.command import main
 
 Write = Callable[[Mapping[str, Any]], Path]
 
@@ -156,7 +156,7 @@ def test_a_plan_needs_no_pulumi_and_no_network() -> None:
         "sys.meta_path.insert(0, Gone())\n"
         "def refused(*_): raise AssertionError('network')\n"
         "socket.socket.connect = refused\n"
-        "from tools.plan import main\n"
+        "from tools.planner.command import main\n"
         "sys.exit(main(['--stack=production']) or main(['--model=Qwen/Qwen3-8B']))\n"
     )
     done = subprocess.run(

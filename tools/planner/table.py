@@ -12,7 +12,7 @@ from components.core.model_lock import LockedModel
 from components.document.figures import NOT_PLANNED, machine_figures
 from components.document.plans import ModelPlan
 from components.document.whole import PlatformSettings
-from tools.plan_catalogue import Option
+from tools.planner.catalogue import Option
 
 _MINUTE = 60
 _NARROWEST = 110

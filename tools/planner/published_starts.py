@@ -16,7 +16,7 @@ from components.core.hardware import find_gpu
 from components.core.sizing.lines import engine_version
 from components.core.sizing.request import Device, Load, SizingError
 
-ROOT = Path(__file__).parents[1] / "tests" / "planner"
+ROOT = Path(__file__).parents[2] / "tests" / "planner"
 _PIXELS_PER_TOKEN = 784
 """Of Qwen's processors: two by two patches of 14 by 14 pixels."""
 

@@ -1,4 +1,4 @@
-"""Write a model's lock: `python -m tools.lock_model org/name [--revision main]`.
+"""Write a model's lock: `python -m tools.model_lock.command org/name [--revision main]`.
 
 Asks a hub for the files of a revision with their sizes and hashes, reads the configuration and the
 weights' index, and writes `models/<org>--<name>@<revision>.json`. No weight is downloaded. What
@@ -29,10 +29,10 @@ from components.core.model_lock import (
     lock_text,
     read_lock_file,
 )
-from tools.hub_access import Hub, hub_from
-from tools.lock_report import Comparison, compare, explain, size_text, table
-from tools.model_files import CONFIG, INDEX, Selection, select
-from tools.model_hub import RemoteFile, Repository, read_json, read_repository
+from tools.model_lock.access import Hub, hub_from
+from tools.model_lock.files import CONFIG, INDEX, Selection, select
+from tools.model_lock.hub import RemoteFile, Repository, read_json, read_repository
+from tools.model_lock.report import Comparison, compare, explain, size_text, table
 from tools.problem import ToolError
 
 _MODELOPT = "hf_quant_config.json"
@@ -161,7 +161,7 @@ def _find(hub: Hub, source: str, revision: str, day: date) -> tuple[LockedModel,
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m tools.lock_model",
+        prog="python -m tools.model_lock",
         description="Write down a model's files, sizes, hashes and configuration.",
     )
     parser.add_argument("model", metavar="org/name", help="the model's id on the hub")
@@ -240,7 +240,3 @@ def main() -> int:
     except KeyboardInterrupt:
         print("Interrupted; the locks are as they were.", file=sys.stderr)
         return 130  # as shells number a process that SIGINT ended
-
-
-if __name__ == "__main__":
-    sys.exit(main())

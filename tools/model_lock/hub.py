@@ -17,7 +17,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.hf_api import RepoSibling
 from huggingface_hub.utils import get_session
 
-from tools.hub_access import Hub, Unsettled, persistently, refused
+from tools.model_lock.access import Hub, Unsettled, persistently, refused
 from tools.problem import ToolError
 
 # Else the library first asks the public hub about the program that calls it. Its variable of the

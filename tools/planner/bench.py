@@ -17,7 +17,7 @@ from rich.table import Table
 from components.core.architecture import ArchitectureError
 from components.core.sizing.request import SizingError
 from components.core.sizing.verdict import GIB, Fit, fit
-from tools.published_starts import (
+from tools.planner.published_starts import (
     ROOT,
     Start,
     architecture_of,

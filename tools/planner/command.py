@@ -31,8 +31,8 @@ from components.document.capacity import HardwareSettings
 from components.document.figures import figures, machine_figures
 from components.document.plans import ModelPlan, plan_models
 from tools.embedded_stack import CHECKOUT, stack_document
-from tools.plan_catalogue import Option, options
-from tools.plan_table import Sheet, catalogue_sheet, print_markdown, print_table, stack_sheet
+from tools.planner.catalogue import Option, options
+from tools.planner.table import Sheet, catalogue_sheet, print_markdown, print_table, stack_sheet
 from tools.problem import ToolError
 
 _REFUSED, _NOT_ASKED = 1, 2
@@ -168,7 +168,7 @@ def _load(arguments: argparse.Namespace) -> Load:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tools.plan", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.planner", description=__doc__)
     parser.add_argument("--stack", default="", help="Pulumi.<stack>.yaml; dev by default")
     parser.add_argument("--model", default="", help="org/name[@revision] that is locked")
     parser.add_argument("--gpu", default="", help="with --model: this kind alone")
@@ -205,7 +205,3 @@ def _share(text: str) -> float:
     if not 0 < share <= 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a share above 0 and at most 1")
     return share
-
-
-if __name__ == "__main__":
-    sys.exit(main())

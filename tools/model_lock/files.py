@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from components.core.model_lock import WEIGHT_SUFFIX
-from tools.model_hub import RemoteFile
+from tools.model_lock.hub import RemoteFile
 from tools.problem import ToolError
 
 CONFIG = "config.json"

@@ -1,0 +1,1 @@
+"""`make lock`: what a model holds, from the hub into `models/`, without a weight."""

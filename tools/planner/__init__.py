@@ -1,0 +1,1 @@
+"""`make plan`, and `make bench-planner`, which holds it against published starts."""
