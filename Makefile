@@ -37,7 +37,7 @@ kubeconfig: install ## how kubectl sees STACK's embedded control plane
 	@$(PYTHON) -m tools.control_plane kubeconfig --home ".run/$$STACK/control-plane"
 
 plan: install ## will it start, for how many, at what cost; MODEL=org/name [GPU=...] asks the catalogue
-	@$(PYTHON) -m tools.planner $(if $(MODEL),--model "$$MODEL" $(if $(GPU),--gpu "$$GPU"),--stack "$$STACK") $(ARGS)
+	@$(PYTHON) -m tools.planner $(if $(MODEL),--model "$$MODEL" $(if $(GPU),--gpu "$$GPU"),--stack "$$STACK" --gpu "$$GPU") $(ARGS)
 
 schema: install ## JSON Schema of the stack document, for editors
 	@$(PYTHON) -m tools.schema

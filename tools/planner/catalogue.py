@@ -9,7 +9,8 @@ from components.core.sizing.plan import device_of, plan
 from components.core.sizing.request import Load, Model, Traffic
 from components.core.sizing.verdict import Fit, fit
 
-_COUNTS = (1, 2, 4, 8)
+COUNTS = (1, 2, 4, 8)
+"""GPUs of a replica that are tried where nobody asks for a number."""
 _HOURS_PER_MONTH = 730
 _ASSUMED_CPUS, _ASSUMED_MEMORY_GIB = 64, 512
 """Of a machine that only its GPU is known of; neither changes a verdict."""
@@ -71,21 +72,23 @@ def options(
     *,
     traffic: Traffic,
     gpu: Gpu | None = None,
+    counts: Sequence[int] = COUNTS,
 ) -> tuple[Option, ...]:
     """Every kind and count of GPUs, those that start first, by the price of the machine.
 
     Args:
         model: What is to be served.
-        load: The engine's settings; a tensor parallelism above 1 is the only count then.
+        load: The engine's settings.
         machines: What can be bought.
         traffic: Lengths and utilisation for users and price.
         gpu: This kind alone, where no machine has it on one whose price nobody knows.
+        counts: GPUs of a replica.
     """
     offered = [each for each in machines if gpu is None or each.gpu.name == gpu.name]
     if gpu is not None and not offered:
         offered = [_unpriced(gpu)]
     found = (
-        _option(model, load, machine, count, traffic) for machine, count in _ways(offered, load)
+        _option(model, load, machine, count, traffic) for machine, count in _ways(offered, counts)
     )
     return tuple(sorted(found, key=_order))
 
@@ -94,15 +97,16 @@ def _unpriced(gpu: Gpu) -> InstanceType:
     return InstanceType(
         name="a machine of yours",
         gpu=gpu,
-        gpu_count=max(_COUNTS),
+        gpu_count=max(COUNTS),
         vcpu=_ASSUMED_CPUS,
         memory_gib=_ASSUMED_MEMORY_GIB,
         nvlink=gpu.nvlink_gb_per_s is not None,
     )
 
 
-def _ways(machines: Sequence[InstanceType], load: Load) -> Iterator[tuple[InstanceType, int]]:
-    counts = _COUNTS if load.tensor_parallel_size == 1 else (load.tensor_parallel_size,)
+def _ways(
+    machines: Sequence[InstanceType], counts: Sequence[int]
+) -> Iterator[tuple[InstanceType, int]]:
     for name in dict.fromkeys(each.gpu.name for each in machines):
         for count in counts:
             able = [m for m in machines if m.gpu.name == name and m.gpu_count >= count]

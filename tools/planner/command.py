@@ -25,13 +25,13 @@ from components.core.model_lock import (
     read_lock_file,
 )
 from components.core.sizing.lines import engine_version
-from components.core.sizing.request import Load, Model, Traffic
+from components.core.sizing.request import Load, Model, SizingError, Traffic
 from components.document import ROOT, DocumentError, PlatformSettings, parse_document
 from components.document.capacity import HardwareSettings
 from components.document.figures import figures, machine_figures
 from components.document.plans import ModelPlan, plan_models
 from tools.embedded_stack import CHECKOUT, stack_document
-from tools.planner.catalogue import Option, options
+from tools.planner.catalogue import COUNTS, Option, options
 from tools.planner.table import Sheet, catalogue_sheet, print_markdown, print_table, stack_sheet
 from tools.problem import ToolError
 
@@ -44,8 +44,10 @@ def main(argv: Sequence[str] | None = None, project: Path = CHECKOUT) -> int:
     try:
         if arguments.model:
             return _model(arguments, project)
+        if arguments.gpu:
+            raise ToolError("--gpu (GPU=...) needs a model: name one with --model (MODEL=org/name)")
         return _stack(arguments, project)
-    except (ToolError, DocumentError, ModelLockError, ArchitectureError) as error:
+    except (ToolError, DocumentError, ModelLockError, ArchitectureError, SizingError) as error:
         print(f"error: {error}", file=sys.stderr)
         return _NOT_ASKED
 
@@ -88,7 +90,12 @@ def _model(arguments: argparse.Namespace, project: Path) -> int:
     model = Model(lock.source, read_architecture(lock.config), lock.weight_bytes)
     traffic = Traffic(arguments.prompt_tokens, arguments.output_tokens, arguments.utilization)
     found = options(
-        model, _load(arguments), list(hardware.machines().values()), traffic=traffic, gpu=gpu
+        model,
+        _load(arguments),
+        list(hardware.machines().values()),
+        traffic=traffic,
+        gpu=gpu,
+        counts=(arguments.tensor_parallel,) if arguments.tensor_parallel else COUNTS,
     )
     if arguments.json:
         answer = {
@@ -155,7 +162,6 @@ def _gpu(name: str, hardware: HardwareSettings) -> Gpu:
 def _load(arguments: argparse.Namespace) -> Load:
     return Load(
         engine_version=engine_version(image_version("vllm")),
-        tensor_parallel_size=arguments.tensor_parallel or 1,
         max_model_len=arguments.max_model_len,
         gpu_memory_utilization=arguments.gpu_memory_utilization,
         max_num_seqs=arguments.max_num_seqs,

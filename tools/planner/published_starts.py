@@ -32,6 +32,7 @@ class Other(_Part):
     mm_processor_kwargs: dict[str, Any] | None = None
     enable_prefix_caching: bool | None = None
     language_model_only: bool = False
+    enable_expert_parallel: bool = False
     cpu_offload_gb: float | None = None
     kv_cache_memory_bytes: int | None = None
 
@@ -158,5 +159,6 @@ def load_of(start: Start) -> Load:
         else 0,
         image_tokens=pixels // _PIXELS_PER_TOKEN if isinstance(pixels, int) else None,
         language_model_only=other.language_model_only,
+        expert_parallel=other.enable_expert_parallel,
         prefix_caching=other.enable_prefix_caching,
     )

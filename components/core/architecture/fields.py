@@ -16,6 +16,8 @@ _ALIASES: Mapping[str, tuple[str, ...]] = {
     "intermediate_size": ("n_inner", "ffn_dim", "ffn_hidden_size"),
     "vocab_size": ("padded_vocab_size",),
 }  # fmt: skip
+_DIVIDED = ("qwen2", "internlm2", "stablelm")
+"""Types whose classes divide the hidden size by the heads whatever the config says."""
 _LARGEST = 2**40
 """No count of a real model comes near; a larger one is a slip."""
 _LIMITS = {
@@ -79,7 +81,7 @@ class Fields:
         own_type = self._own.get("model_type") if inner is not None else outer_type
         self.model_type = str(own_type or fallback)
         self._defaults: Mapping[str, Any] = types.get(self.model_type, {})
-        self._partial = inner is not None
+        self.partial = inner is not None
 
     @property
     def heads(self) -> int:
@@ -89,6 +91,8 @@ class Fields:
     @property
     def kv_heads(self) -> int:
         """Heads of keys and values: given, by the type's default, or as many as heads."""
+        if self.model_type == "gpt_bigcode":
+            return self.heads if self.value("multi_query") is False else 1
         if self.model_type == "falcon" and not self.value("new_decoder_architecture"):
             return 1 if self.value("multi_query") in {None, True} else self.heads
         given = self.number("num_key_value_heads")
@@ -99,6 +103,8 @@ class Fields:
     @property
     def head_dim(self) -> int:
         """Elements of a head: given, by the type's default, or the hidden size over the heads."""
+        if self.model_type.startswith(_DIVIDED):
+            return self.need("hidden_size") // self.heads if self.heads else 0
         for key in ("head_dim", "attention_head_dim", "hidden_size_per_head"):
             given = self.number(key)
             if given:
@@ -113,7 +119,7 @@ class Fields:
         for name in (key, *_ALIASES.get(key, ())):
             if self._own.get(name) is not None:
                 return self._own[name]
-        return self.root.get(key) if self._partial else None
+        return self.root.get(key) if self.partial else None
 
     def number(self, key: str) -> int | None:
         """A count, None where absent.
@@ -140,7 +146,7 @@ class Fields:
             ArchitectureError: It is absent where the published config must have it.
         """
         value = self.number(key)
-        if value is None and (self._partial or key not in _LIMITS):
+        if value is None and (self.partial or key not in _LIMITS):
             value = self._default(key)
         if not value:
             raise ArchitectureError(

@@ -54,22 +54,35 @@ def read_layers(fields: Fields) -> tuple[Layer, ...]:
         attention = _latent(fields)
     else:
         attention = _attention(fields)
-    indexed = as_list(fields.value("indexer_types"))
     names = _names(fields)
     shared = fields.number("num_kv_shared_layers") or 0
     kept = len(names) - shared
+    if kept < 1:
+        raise ArchitectureError(
+            f"num_kv_shared_layers is {shared}, but the model has {len(names)} layers"
+        )
     return tuple(
-        _with_own_index(_layer(fields, name, index, attention), index, indexed)
+        _with_own_index(fields, _layer(fields, name, index, attention), index)
         if index < kept
         else Layer("none")
         for index, name in enumerate(names)
     )
 
 
-def _with_own_index(layer: Layer, index: int, kinds: Sequence[object]) -> Layer:
+def _with_own_index(fields: Fields, layer: Layer, index: int) -> Layer:
     """Of layers that share a sparse attention's index, only the first keeps it."""
-    shared = index < len(kinds) and kinds[index] == "shared"
-    return replace(layer, extra_bytes=0) if shared else layer
+    return replace(layer, extra_bytes=0) if _shares_index(fields, index) else layer
+
+
+def _shares_index(fields: Fields, index: int) -> bool:
+    kinds = as_list(fields.value("indexer_types"))
+    pattern = fields.value("index_topk_pattern")
+    if isinstance(pattern, str) or kinds:
+        listed = kinds or list(str(pattern))
+        return index < len(listed) and listed[index] in {"shared", "S"}
+    offset = fields.number("index_skip_topk_offset")
+    past = max(0, index - (2 if offset is None else offset) + 1)
+    return past % (fields.number("index_topk_freq") or 1) != 0
 
 
 def _layer(fields: Fields, name: str, index: int, attention: Layer) -> Layer:
@@ -136,7 +149,7 @@ def _names(fields: Fields) -> Sequence[str]:
     """The kind of every layer by name, from a list where there is one, else from the rule."""
     for key in ("layer_types", "layers_block_type"):
         listed = fields.texts(key)
-        if listed:
+        if listed and fields.model_type != "gpt_oss":  # vLLM's class alternates by itself
             return _without_unused_windows(fields, listed)
     pattern = fields.value("hybrid_override_pattern")
     if isinstance(pattern, str) and pattern:

@@ -29,6 +29,7 @@ _PLAIN: Mapping[str, Quantization] = {
     "inc": Quantization("inc", 4, 128),
 }
 _BYTE = 8
+_EIGHT_BITS = ("fp8", "int8", "w8a8", "mxfp8", "modelopt_mxfp8")
 _FAMILIES = {
     "awq_marlin": "awq",
     "auto_awq": "awq",
@@ -58,7 +59,7 @@ def asked_quantization(method: str) -> Quantization:
     plain = _PLAIN.get(_FAMILIES.get(method, method))
     if plain is None and "int4" in method:
         return Quantization(method, 4, 32)
-    if plain is None and "8" in method:
+    if plain is None and method.startswith(_EIGHT_BITS):
         return Quantization(method, _BYTE)
     if plain is None:
         raise ArchitectureError(

@@ -13,13 +13,16 @@ from components.core.architecture.fields import (
 )
 from components.core.architecture.layers import LATENT_TYPES, read_layers
 from components.core.architecture.quantization import read_quantization
-from components.core.architecture.shape import Architecture, Experts, Vision
+from components.core.architecture.shape import Architecture, Experts, Layer, Vision
 
 _WIDTHS = {"float32": 4, "float": 4, "float16": 2, "half": 2, "bfloat16": 2, "float8_e4m3fn": 1}
 _LENGTHS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length",
             "model_max_length", "max_sequence_length", "max_seq_length", "seq_len")  # fmt: skip
 _NO_ROPE_SCALING = {"longrope", "su", "mrope", "default", "llama3", "proportional", "dynamic"}
 """Kinds of rope scaling that leave the derived length as it is (`_get_and_verify_max_len`)."""
+_LARGEST_ROPE_FACTOR = 1_000_000
+_MOST_LAYERS = 2_000
+_WITHOUT_ATTENTION = {"mamba", "mamba2", "falcon_mamba"}
 _UNGATED = {"gpt2", "gpt_bigcode", "opt", "bloom", "gpt_neox", "phi", "falcon", "starcoder2",
             "nemotron", "nemotron_h", "mpt", "stablelm_epoch", "gptj", "codegen"}  # fmt: skip
 
@@ -42,9 +45,8 @@ def read_architecture(config: Mapping[str, Any], *, assume: str | None = None) -
         )
     fields = Fields(config)
     hidden, vocabulary = fields.need("hidden_size"), fields.need("vocab_size")
-    layers = read_layers(fields)
-    if not fields.heads and any(layer.kind not in {"state", "none"} for layer in layers):
-        fields.need("num_attention_heads")
+    layers = _checked_layers(fields)
+    _check_heads(fields, layers)
     stored = _WIDTHS.get(_dtype(fields), 2)
     return Architecture(
         name=name,
@@ -70,6 +72,42 @@ def read_architecture(config: Mapping[str, Any], *, assume: str | None = None) -
         per_layer_embedding=_per_layer_embedding(fields),
         gated=fields.model_type not in _UNGATED,
     )
+
+
+def _checked_layers(fields: Fields) -> tuple[Layer, ...]:
+    """All layers of the model; a list of kinds that is shorter would hide some of them."""
+    asked = fields.number("num_hidden_layers")
+    for key in ("layer_types", "layers_block_type"):
+        listed = as_list(fields.value(key))
+        if asked is not None and listed and len(listed) < asked:
+            raise ArchitectureError(
+                f"{key} has {len(listed)} entries, but num_hidden_layers is {asked}; take the "
+                "whole config.json of the model's revision"
+            )
+        if len(listed) > _MOST_LAYERS:
+            raise ArchitectureError(
+                f"{key} has {len(listed):,} entries; a model has {_MOST_LAYERS:,} at most"
+            )
+    if fields.number("num_attention_heads") == 0 and fields.model_type not in _WITHOUT_ATTENTION:
+        raise ArchitectureError("num_attention_heads is 0; a model with attention has at least 1")
+    return read_layers(fields)
+
+
+def _check_heads(fields: Fields, layers: tuple[Layer, ...]) -> None:
+    attention = [layer for layer in layers if layer.kind not in {"state", "none"}]
+    if not attention:
+        return
+    heads = fields.heads if fields.partial else fields.need("num_attention_heads")
+    if min(layer.key_dim for layer in attention) < 1:
+        raise ArchitectureError(
+            f"{heads} heads leave nothing of a hidden_size of {fields.need('hidden_size')}; take "
+            "the whole config.json of the model's revision"
+        )
+    if fields.kv_heads and heads % fields.kv_heads:
+        raise ArchitectureError(
+            f"num_key_value_heads is {fields.kv_heads}, which does not divide the {heads} of "
+            "num_attention_heads"
+        )
 
 
 def _name(config: Mapping[str, Any]) -> str:
@@ -98,7 +136,13 @@ def _intermediate(fields: Fields, hidden: int) -> int:
     widths = as_list(fields.value("intermediate_size"))
     if widths:  # Gemma 3n has one a layer
         return max(map(as_count, widths))
-    return fields.default("intermediate_size") or 4 * hidden
+    given = fields.number("intermediate_size")
+    if given is None and not fields.partial and fields.default("intermediate_size"):
+        raise ArchitectureError(
+            f"intermediate_size is absent in the config of a {fields.model_type}; take the whole "
+            "config.json of the model's revision"
+        )
+    return given or fields.default("intermediate_size") or 4 * hidden
 
 
 def _max_position(fields: Fields) -> int:
@@ -110,6 +154,11 @@ def _max_position(fields: Fields) -> int:
     factor = rope.get("factor")
     if kind in _NO_ROPE_SCALING or not isinstance(factor, int | float):
         return length
+    if not 0 < factor <= _LARGEST_ROPE_FACTOR:
+        raise ArchitectureError(
+            f"rope scaling has a factor of {factor}; it must be above 0 and at most "
+            f"{_LARGEST_ROPE_FACTOR:,}"
+        )
     original = rope.get("original_max_position_embeddings")
     base = original if kind == "yarn" and isinstance(original, int) else length
     return int(base * factor)

@@ -16,6 +16,8 @@ _FP8_FROM_COMPRESSED_TENSORS = (0, 15, 0)
 _GRAPHS_COUNTED = (0, 20, 0)
 _FLASHINFER_SAMPLER = (0, 21, 0)
 _TRITON_SAMPLER = (0, 17, 0)
+_CHECKPOINTS = (0, 32, 0)
+_SEQS_FOLLOW_TOKENS = (0, 10, 1)
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Resolved:
         dtype_bytes: Of activations and plain weights.
         state_copies: States that a request of a recurrent model may hold.
         packed_latent: Whether sparse MLA packs an FP8 token with its scales, as FlashMLA does.
+        state_checkpoints: Further blocks that a Mamba 2 layer keeps for prefix caching.
         in_flight_tokens: Tokens scheduled and not yet settled, which a sliding window keeps.
     """
 
@@ -51,6 +54,7 @@ class Resolved:
     graphs_counted: bool
     dtype_bytes: int
     state_copies: int
+    state_checkpoints: int
     in_flight_tokens: int
     packed_latent: bool
 
@@ -61,13 +65,15 @@ def resolve(architecture: Architecture, device: Device, load: Load) -> Resolved:
     length = load.max_model_len or architecture.max_position
     first = _first_engine(device, load)
     seqs, tokens = _first_batch(architecture, length) if first else _batch(device, version)
-    if load.max_num_batched_tokens is not None:
-        tokens = load.max_num_batched_tokens
-        seqs = min(seqs, tokens)
     if load.max_num_seqs is not None:
         seqs = load.max_num_seqs
-        if load.max_num_batched_tokens is None:
-            tokens = max(min(tokens, seqs * length), seqs)
+    if load.max_num_batched_tokens is not None:
+        tokens = load.max_num_batched_tokens
+    elif not first:
+        tokens = min(tokens, seqs * length)
+    if load.max_num_seqs is None and version >= _SEQS_FOLLOW_TOKENS:
+        seqs = min(seqs, tokens)
+    aligned = _states_are_cached(architecture, load)
     return Resolved(
         version=version,
         first_engine=first,
@@ -80,8 +86,9 @@ def resolve(architecture: Architecture, device: Device, load: Load) -> Resolved:
         second_runner=_second_runner(architecture, version),
         graphs_counted=version >= _GRAPHS_COUNTED and not load.enforce_eager,
         dtype_bytes=4 if load.dtype in {"float32", "float"} else 2,
-        state_copies=_state_copies(load),
-        in_flight_tokens=_in_flight(load, tokens),
+        state_copies=(2 if aligned else 1) + load.speculative_tokens,
+        state_checkpoints=int(aligned and version >= _CHECKPOINTS),
+        in_flight_tokens=tokens * _batches_in_flight(architecture, load),
         packed_latent=device.compute_capability is None or not device.at_least(10),
     )
 
@@ -154,18 +161,26 @@ def _second_runner(architecture: Architecture, version: tuple[int, int, int]) ->
     return version >= (0, 22, 0) and plain
 
 
-def _state_copies(load: Load) -> int:
-    """With prefix caching a recurrent state is kept twice ("align" mode)."""
-    caching = load.prefix_caching
+def _states_are_cached(architecture: Architecture, load: Load) -> bool:
+    """With prefix caching a recurrent state is kept twice ("align" mode).
+
+    By itself the engine caches prefixes only where some layer has attention.
+    """
+    version, caching = load.engine_version, load.prefix_caching
     if caching is None:
-        version = load.engine_version
-        caching = version >= (0, 28, 0) or (0, 26, 0) <= version < (0, 27, 0)
-    aligned = caching and load.engine_version >= (0, 15, 0)
-    return (2 if aligned else 1) + load.speculative_tokens
+        attention = any(layer.kind not in {"state", "none"} for layer in architecture.layers)
+        caching = attention and (version >= (0, 28, 0) or (0, 26, 0) <= version < (0, 27, 0))
+    return caching and version >= (0, 15, 0)
 
 
-def _in_flight(load: Load, tokens: int) -> int:
-    """From 0.26 on as many batches as run at once: two with asynchronous scheduling."""
+def _batches_in_flight(architecture: Architecture, load: Load) -> int:
+    """`VllmConfig.max_concurrent_batches`, which counts from 0.26 on.
+
+    Asynchronous scheduling, the default, runs one batch more than there are stages; the first
+    model runner does so only without a pipeline.
+    """
+    stages = load.pipeline_parallel_size
     if load.engine_version < (0, 26, 0):
-        return tokens
-    return tokens * max(2, load.pipeline_parallel_size)
+        return 1
+    second = _second_runner(architecture, load.engine_version)
+    return stages + 1 if second or stages == 1 else stages

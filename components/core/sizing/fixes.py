@@ -73,25 +73,40 @@ def _starts(model: Architecture, device: Device, load: Load, weight_bytes: int |
 def _settings(
     model: Architecture, weight_bytes: int | None, device: Device, load: Load, found: Fit
 ) -> Iterator[Fix]:
-    """Changes that cost nothing but room."""
+    """Changes that cost nothing but room: a utilisation too high first, then what gives room."""
+    settings = found.settings
+    usual, few = str(_HIGH_UTILIZATION), str(_FEW_SEQUENCES)
+    lower = (
+        Fix("gpu_memory_utilization", usual, f"lower gpu_memory_utilization to {usual}"),
+        replace(load, gpu_memory_utilization=_HIGH_UTILIZATION),
+    )
+    higher = replace(lower[0], text=f"raise gpu_memory_utilization to {usual}"), lower[1]
+    fewer = (
+        Fix("max_num_seqs", few, f"lower max_num_seqs to {few}"),
+        replace(load, max_num_seqs=_FEW_SEQUENCES),
+    )
+    small = (
+        Fix("kv_cache_dtype", "fp8", "store the KV cache in fp8"),
+        replace(load, kv_cache_dtype="fp8"),
+    )
+    if settings.utilization > _HIGH_UTILIZATION:
+        yield from _if_it_starts(model, weight_bytes, device, *lower)
     length = _length_that_starts(model, weight_bytes, device, load, found)
     if length:
         yield Fix("max_model_len", str(length), f"lower max_model_len to {length:,}")
-    if found.settings.utilization < _HIGH_UTILIZATION:
-        higher = replace(load, gpu_memory_utilization=_HIGH_UTILIZATION)
-        if _starts(model, device, higher, weight_bytes):
-            value = str(_HIGH_UTILIZATION)
-            yield Fix("gpu_memory_utilization", value, f"raise gpu_memory_utilization to {value}")
-    if found.settings.max_num_seqs > _FEW_SEQUENCES:
-        fewer = replace(load, max_num_seqs=_FEW_SEQUENCES)
-        if _starts(model, device, fewer, weight_bytes):
-            yield Fix(
-                "max_num_seqs", str(_FEW_SEQUENCES), f"lower max_num_seqs to {_FEW_SEQUENCES}"
-            )
-    if found.settings.kv_dtype == "auto" and device.at_least(8, 9):
-        small = replace(load, kv_cache_dtype="fp8")
-        if _starts(model, device, small, weight_bytes):
-            yield Fix("kv_cache_dtype", "fp8", "store the KV cache in fp8")
+    if settings.utilization < _HIGH_UTILIZATION:
+        yield from _if_it_starts(model, weight_bytes, device, *higher)
+    if settings.max_num_seqs > _FEW_SEQUENCES:
+        yield from _if_it_starts(model, weight_bytes, device, *fewer)
+    if settings.kv_dtype == "auto" and device.at_least(8, 9):
+        yield from _if_it_starts(model, weight_bytes, device, *small)
+
+
+def _if_it_starts(
+    model: Architecture, weight_bytes: int | None, device: Device, fix: Fix, load: Load
+) -> Iterator[Fix]:
+    if _starts(model, device, load, weight_bytes):
+        yield fix
 
 
 def _length_that_starts(

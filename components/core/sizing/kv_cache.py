@@ -6,37 +6,23 @@ bytes as the widest group's.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Set
 from dataclasses import dataclass, replace
 
 from components.core.architecture import Architecture
 from components.core.architecture.shape import Layer
 from components.core.sizing.defaults import Resolved
+from components.core.sizing.kv_pages import block_tokens, page_bytes
 from components.core.sizing.request import Load
+from components.core.sizing.stages import stage_sizes
 
-_BLOCK_TOKENS = 16
-_LATENT_BLOCK_TOKENS = 64
-_HYBRID_SINCE = (0, 9, 0)
+_HYBRID_SINCE, _CHUNKED_SINCE = (0, 9, 0), (0, 14, 0)
 _CONCURRENCY_COUNTED = (0, 20, 1)
 _NULL_BLOCK_RESERVED = (0, 29, 0)
 _FIRST_GROUP_CHECKED, _ALL_GROUPS_CHECKED = (0, 14, 0), (0, 19, 0)
 """In between, the start-up check looked at the first group alone, so mixed models passed it."""
-_ELEMENT_BYTES = {
-    "auto": 0.0, "float16": 2.0, "half": 2.0, "bfloat16": 2.0, "float": 4.0, "float32": 4.0,
-    "fp8": 1.0, "fp8_e4m3": 1.0, "fp8_e5m2": 1.0, "fp8_inc": 1.0, "fp8_ds_mla": 1.0,
-    "nvfp4": 0.5625, "int8_per_token_head": 1.0, "fp8_per_token_head": 1.0,
-    "int4_per_token_head": 0.5,
-}  # fmt: skip
-"""Bytes of a stored element; 0 stands for the model's own dtype. NVFP4 has a scale in 16."""
-_TOKEN_HEAD_SCALE_BYTES = {
-    "int8_per_token_head": 8, "fp8_per_token_head": 8, "int4_per_token_head": 8,
-}  # fmt: skip
 _DRAFTED = {"full", "latent"}
 """Kinds that a layer for multi-token prediction can be."""
-_PADDED_LATENT = 640
-"""Elements that the first engine stored for a latent of 576, aligned to 256 bytes."""
-_PACKED_LATENT_BYTES = 656
-"""A token of FP8 sparse MLA: 512 FP8, 4 float32 scales, 64 bfloat16."""
 
 
 @dataclass(frozen=True)
@@ -45,20 +31,21 @@ class Group:
 
     Attributes:
         layer: Kind of its layers.
-        layers: How many.
+        stages: Of the pipeline, one for each of its layers.
         block_tokens: Tokens of a block.
         page_bytes: Bytes of one layer's block on one GPU.
     """
 
     layer: Layer
-    layers: int
+    stages: tuple[int, ...]
     block_tokens: int
     page_bytes: int
 
     def blocks(self, tokens: int, settings: Resolved) -> int:
         """Blocks that one request of so many tokens takes at most."""
         if self.layer.kind == "state":
-            return settings.state_copies
+            second = self.layer.state is not None and self.layer.state.groups > 0
+            return settings.state_copies + (settings.state_checkpoints if second else 0)
         if self.layer.kind == "sliding":
             held = min(self.layer.window - 1 + settings.in_flight_tokens, tokens)
             return -(-held // self.block_tokens) + 1
@@ -94,8 +81,12 @@ class CacheLayout:
         version = self.settings.version
         if _FIRST_GROUP_CHECKED <= version < _ALL_GROUPS_CHECKED and self.groups:
             return self.groups[0].blocks(tokens, self.settings) * self.block_bytes
-        spare = self.block_bytes if version >= _NULL_BLOCK_RESERVED else 0
-        return self.request_bytes(tokens) + spare
+        return self.request_bytes(tokens) + self.spare_bytes
+
+    @property
+    def spare_bytes(self) -> int:
+        """A block that the start-up check sets aside, as the pool never gives it out."""
+        return self.block_bytes if self.settings.version >= _NULL_BLOCK_RESERVED else 0
 
     def blocks(self, available: float) -> int:
         """Blocks of the pool in `available` bytes, 0 without a cache or without room."""
@@ -149,41 +140,42 @@ def cache_layout(architecture: Architecture, load: Load, settings: Resolved) -> 
         load: Parallelism and block size.
         settings: The load with its defaults.
     """
-    layers = _stage(architecture.layers, load.pipeline_parallel_size)
-    caches = [cache for layer in layers for cache in _caches(layer)]
+    sizes = stage_sizes(len(architecture.layers), load.pipeline_parallel_size)
+    places = [stage for stage, size in enumerate(sizes) for _ in range(size)]
+    caches = [
+        (cache, place)
+        for layer, place in zip(architecture.layers, places, strict=True)
+        for cache in _caches(layer)
+    ]
     if load.speculative_tokens:
-        caches += [layer for layer in caches if layer.kind in _DRAFTED][: architecture.draft_layers]
-    caches = _without_windows(caches, settings)
-    counted = Counter(caches)
+        drafted = [layer for layer, _ in caches if layer.kind in _DRAFTED]
+        caches += [(layer, places[-1]) for layer in drafted[: architecture.draft_layers]]
+    if _windows_are_kept_whole({layer.kind for layer, _ in caches}, settings):
+        caches = [(_whole(layer), place) for layer, place in caches]
+    counted: dict[Layer, list[int]] = {}
+    for layer, place in caches:
+        counted.setdefault(layer, []).append(place)
     if not counted:
         return CacheLayout((), 0, settings)
-    block = _block_tokens(counted, load, settings)
+    block = block_tokens(counted, load, settings)
     pages = [
         Group(
-            layer, count, _tokens(layer, block, settings), _page_bytes(layer, block, load, settings)
+            layer,
+            tuple(stages),
+            _tokens(layer, block, load, settings),
+            page_bytes(layer, block, load, settings),
         )
-        for layer, count in counted.items()
+        for layer, stages in counted.items()
     ]
     groups = _split(_unify(pages), settings) if _differ(pages) else [_merged(pages)]
-    width = max(group.layers * group.page_bytes for group in groups)
+    width = max(max(Counter(group.stages).values()) * group.page_bytes for group in groups)
     return CacheLayout(tuple(groups), width, settings)
 
 
-def _tokens(layer: Layer, block: int, settings: Resolved) -> int:
+def _tokens(layer: Layer, block: int, load: Load, settings: Resolved) -> int:
     """Tokens of a layer's block; without prefix caching a state stands for a whole request."""
-    whole = layer.kind == "state" and settings.state_copies == 1
+    whole = layer.kind == "state" and settings.state_copies == 1 + load.speculative_tokens
     return settings.max_model_len if whole else block
-
-
-def _stage(layers: Sequence[Layer], stages: int) -> Sequence[Layer]:
-    """Layers of the fullest stage (`get_pp_indices`: what is over goes before the last)."""
-    share, over = divmod(len(layers), stages)
-    sizes = [share] * stages
-    for back in range(2, over + 2):
-        sizes[-back] += 1
-    widest = max(range(stages), key=lambda stage: sizes[stage])
-    start = sum(sizes[:widest])
-    return layers[start : start + sizes[widest]]
 
 
 def _caches(layer: Layer) -> list[Layer]:
@@ -194,46 +186,15 @@ def _caches(layer: Layer) -> list[Layer]:
     return [layer]
 
 
-def _without_windows(caches: list[Layer], settings: Resolved) -> list[Layer]:
+def _windows_are_kept_whole(kinds: Set[str], settings: Resolved) -> bool:
     """Where the engine has no hybrid cache manager, windows are stored like full attention."""
-    mixed = len({layer.kind for layer in caches}) > 1
-    local = any(layer.kind == "chunked" for layer in caches)
-    old = settings.version < _HYBRID_SINCE
-    if not mixed or not (old or local):
-        return caches
-    return [
-        replace(layer, kind="full", window=0) if layer.kind in {"sliding", "chunked"} else layer
-        for layer in caches
-    ]
+    since = _CHUNKED_SINCE if "chunked" in kinds else _HYBRID_SINCE
+    return len(kinds) > 1 and settings.version < since
 
 
-def _block_tokens(counted: Counter[Layer], load: Load, settings: Resolved) -> int:
-    """The block that attention uses; beside recurrent layers it grows to their state's size."""
-    latent = any(layer.kind == "latent" for layer in counted)
-    block = load.block_size or (_LATENT_BLOCK_TOKENS if latent else _BLOCK_TOKENS)
-    states = [layer for layer in counted if layer.kind == "state"]
-    attention = [layer for layer in counted if layer.kind != "state"]
-    if not states or not attention:
-        return block
-    page = max(_page_bytes(layer, block, load, settings) for layer in states)
-    token = max(_page_bytes(layer, 1, load, settings) for layer in attention)
-    step = max(block, 128) if latent else block
-    return max(block, step * -(-page // (step * token)))
-
-
-def _page_bytes(layer: Layer, block: int, load: Load, settings: Resolved) -> int:
-    tensor = load.tensor_parallel_size
-    if layer.state is not None:
-        return layer.state.stored_bytes(tensor, settings.dtype_bytes, load.speculative_tokens)
-    element = _ELEMENT_BYTES.get(settings.kv_dtype, 1.0) or settings.dtype_bytes
-    if layer.kind == "latent":
-        if layer.extra_bytes and element == 1 and settings.packed_latent:
-            return block * (_PACKED_LATENT_BYTES + layer.extra_bytes)
-        width = _PADDED_LATENT if settings.first_engine else layer.key_dim
-        return block * (round(width * element) + layer.extra_bytes)
-    heads = max(1, layer.kv_heads // tensor)
-    scales = _TOKEN_HEAD_SCALE_BYTES.get(settings.kv_dtype, 0)
-    return block * heads * (round((layer.key_dim + layer.value_dim) * element) + scales)
+def _whole(layer: Layer) -> Layer:
+    local = layer.kind in {"sliding", "chunked"}
+    return replace(layer, kind="full", window=0) if local else layer
 
 
 def _unify(groups: list[Group]) -> list[Group]:
@@ -258,17 +219,23 @@ def _differ(groups: list[Group]) -> bool:
 
 def _merged(groups: list[Group]) -> Group:
     """One group of layers that may be of different widths."""
-    return replace(groups[0], layers=1, page_bytes=sum(g.layers * g.page_bytes for g in groups))
+    stages: Counter[int] = Counter()
+    for group in groups:
+        for stage in group.stages:
+            stages[stage] += group.page_bytes
+    return replace(groups[0], stages=(0,), page_bytes=max(stages.values()))
 
 
 def _split(groups: list[Group], settings: Resolved) -> list[Group]:
     """Split the kinds into groups of as many layers as the rarest kind has."""
-    least = min(group.layers for group in groups)
-    most = max(group.layers for group in groups)
-    slack = _slack(settings.version)
-    size = most if most < least * slack else least
+    counts = [len(group.stages) for group in groups]
+    least, most = min(counts), max(counts)
+    size = most if most < least * _slack(settings.version) else least
     return [
-        replace(group, layers=size) for group in groups for _ in range(-(-group.layers // size))
+        replace(group, stages=group.stages[first::number])
+        for group in groups
+        for number in [-(-len(group.stages) // size)]
+        for first in range(number)
     ]
 
 

@@ -8,21 +8,26 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from components.core.architecture import ArchitectureError, read_architecture
+from components.core.architecture import Architecture, ArchitectureError, read_architecture
 from components.core.hardware import find_gpu
 from components.core.images import image_version
 from components.core.sizing.request import BETWEEN_RELEASES, Device, Load, SizingError
 from components.core.sizing.verdict import GIB, Fit, fit
+from components.core.sizing.weights import checkpoint_bytes
 
 _Count = Annotated[int, Field(gt=0, le=2**40)]
 _Degree = Annotated[int, Field(gt=0, le=4096)]
+_SLIP = 20
+_AUTO_SINCE = (0, 14, 0)
+_OLDEST = (0, 6, 0)
+_LATE_UTILIZATION = 0.94
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
 
 
 class Question(BaseModel):
     """One line: a model, a GPU and the engine's settings by its own names; null is its default."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True)
 
     config: dict[str, Any]
     weight_bytes: _Count | None = None
@@ -38,17 +43,18 @@ class Question(BaseModel):
     max_num_batched_tokens: _Count | None = None
     kv_cache_dtype: str | None = None
     quantization: str | None = None
-    dtype: str | None = None
+    dtype: Literal["auto", "bfloat16", "float16", "half", "float", "float32"] | None = None
     block_size: Annotated[int, Field(gt=0, le=65_536)] | None = None
     enforce_eager: bool | None = None
     sampler_backend: str | None = None
+    enable_expert_parallel: bool | None = None
 
 
 def answer_lines(lines: Iterable[str]) -> Iterator[str]:
     """Answer every line that is not blank; a bad one gets `{"error": ...}`."""
     for line in lines:
-        if line.strip():
-            yield json.dumps(_answer_or_error(line))
+        if line.strip("\ufeff \t\r\n"):
+            yield json.dumps(_answer_or_error(line.lstrip("\ufeff")))
 
 
 def _answer_or_error(line: str) -> Mapping[str, Any]:
@@ -56,10 +62,13 @@ def _answer_or_error(line: str) -> Mapping[str, Any]:
         return answer(Question.model_validate_json(line))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the line"
+        where = str(first["loc"][0]) if first["loc"] else "the line"
         return {"error": f"{where}: {first['msg'][0].lower()}{first['msg'][1:]}"}
     except (ArchitectureError, SizingError) as error:
         return {"error": str(error)}
+    except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError) as error:
+        # One question must not end the others; what is left here is a config that no rule foresaw.
+        return {"error": f"the config cannot be planned ({type(error).__name__}: {error})"}
 
 
 def answer(question: Question) -> Mapping[str, Any]:
@@ -70,16 +79,45 @@ def answer(question: Question) -> Mapping[str, Any]:
         SizingError: The GPU or the engine's version is not known.
     """
     model = read_architecture(question.config)
+    _check_weight_bytes(model, question.weight_bytes)
     device, load = _device(question), _load(question)
     found = fit(model, device, load, question.weight_bytes)
-    if question.max_model_len in {"auto", -1} and 0 < found.longest < model.max_position:
-        found = fit(
-            model, device, replace(load, max_model_len=found.longest), question.weight_bytes
+    if question.max_model_len in {"auto", -1}:
+        found = _fitted(found, model, device, load, question.weight_bytes)
+    ignored = sorted(question.model_extra or {})
+    return {**_figures(found), **({"ignored": ignored} if ignored else {})}
+
+
+def _fitted(
+    found: Fit, model: Architecture, device: Device, load: Load, weight_bytes: int | None
+) -> Fit:
+    """`auto` shortens itself to what fits, so it starts unless nothing does.
+
+    Raises:
+        SizingError: The version cannot do so.
+    """
+    if load.engine_version < _AUTO_SINCE:
+        raise SizingError("max_model_len auto is there from vLLM 0.14 on; give a number")
+    if 0 < found.longest < found.settings.max_model_len:
+        shorter = fit(model, device, replace(load, max_model_len=found.longest), weight_bytes)
+        starts = shorter.reason.replace("within what two starts of one server differ by", "fitted")
+        if shorter.verdict == "may fail late" and shorter.settings.utilization < _LATE_UTILIZATION:
+            return replace(shorter, verdict="will start", reason=starts, expected_error="")
+        return shorter
+    return found
+
+
+def _check_weight_bytes(model: Architecture, weight_bytes: int | None) -> None:
+    """A slip of units, not a matter of quantisation."""
+    expected = checkpoint_bytes(model)
+    if weight_bytes is not None and not expected / _SLIP < weight_bytes < expected * _SLIP:
+        raise SizingError(
+            f"weight_bytes is {weight_bytes:,}, but a model of this shape has about "
+            f"{round(expected):,} bytes; give the sum of its weight files, or null"
         )
-    return _figures(found, model.max_position)
 
 
-def _figures(found: Fit, most: int) -> Mapping[str, Any]:
+def _figures(found: Fit) -> Mapping[str, Any]:
     return {
         "verdict": found.verdict,
         "reason": found.reason,
@@ -89,7 +127,7 @@ def _figures(found: Fit, most: int) -> Mapping[str, Any]:
         "kv_cache_gib": round(max(0.0, found.available) / GIB, 3),
         "kv_cache_tokens": found.tokens,
         "max_concurrency": round(found.concurrency, 2),
-        "largest_max_model_len": min(found.longest, most),
+        "largest_max_model_len": found.longest,
         "expected_error": found.expected_error or None,
     }
 
@@ -130,6 +168,7 @@ def _load(question: Question) -> Load:
         block_size=question.block_size,
         enforce_eager=bool(question.enforce_eager),
         sampler_backend=question.sampler_backend,
+        expert_parallel=bool(question.enable_expert_parallel),
     )
 
 
@@ -142,5 +181,7 @@ def engine_version(text: str) -> tuple[int, int, int]:
     found = _VERSION.match(text.strip())
     if found is None:
         raise SizingError(f"engine_version is {text!r}; write it like 0.31.0")
+    if (int(found[1]), int(found[2]), 0) < _OLDEST:
+        raise SizingError(f"engine_version {text} is too old; 0.6 to 0.33 are known")
     between = "rc" in text or "dev" in text
     return int(found[1]), int(found[2]), BETWEEN_RELEASES if between else int(found[3] or 0)

@@ -5,6 +5,7 @@ from typing import Literal
 
 from components.core.architecture import Architecture
 from components.core.sizing.defaults import Resolved, resolve
+from components.core.sizing.engine_errors import more_than_stored, no_memory, too_small
 from components.core.sizing.kv_cache import CacheLayout, cache_layout
 from components.core.sizing.limits import refusals
 from components.core.sizing.overhead import Overhead, overhead
@@ -34,6 +35,7 @@ class Fit:
         expected_error: The engine's own words where it will refuse; empty otherwise.
         settings: The load with its version's defaults.
         vocab_size: Tokens of the model's vocabulary.
+        max_position: Tokens that the model was made for.
         weights: Bytes of weights on one GPU.
         overhead: Bytes of everything else that is not KV cache.
         budget: Bytes that the engine may use: utilisation times total memory.
@@ -46,6 +48,7 @@ class Fit:
     expected_error: str
     settings: Resolved
     vocab_size: int
+    max_position: int
     weights: float
     overhead: Overhead
     budget: float
@@ -68,8 +71,10 @@ class Fit:
 
     @property
     def longest(self) -> int:
-        """Largest `max_model_len` that starts, at most twice the model's own."""
-        return self.cache.longest(self.available, self.settings.max_model_len * 64)
+        """Largest `max_model_len` that starts, at most the model's own; 0 for none."""
+        if _states(self) is not None:
+            return 0
+        return self.cache.longest(self.available, self.max_position)
 
 
 def fit(model: Architecture, device: Device, load: Load, weight_bytes: int | None) -> Fit:
@@ -88,6 +93,7 @@ def fit(model: Architecture, device: Device, load: Load, weight_bytes: int | Non
         expected_error="",
         settings=settings,
         vocab_size=model.vocab_size,
+        max_position=model.max_position,
         weights=weights_per_gpu(model, weight_bytes, load),
         overhead=overhead(model, device, load, settings),
         budget=device.memory_gib * GIB * settings.utilization,
@@ -164,7 +170,7 @@ def _states(found: Fit) -> tuple[str, str] | None:
     blocks, seqs = found.cache.blocks(found.available), found.settings.max_num_seqs
     recurrent = any(group.layer.kind == "state" for group in found.cache.groups)
     graphs = found.settings.graphs_counted
-    if not recurrent or not graphs or blocks <= 0 or blocks >= seqs:
+    if not recurrent or not graphs or found.available <= 0 or blocks >= seqs:
         return None
     return (
         f"{_shares(found)}: the KV cache has {blocks:,} blocks, and each of max_num_seqs {seqs:,} "
@@ -191,31 +197,19 @@ def _too_small(found: Fit, needed: int) -> str:
 
 def _error(found: Fit, device: Device, needed: int) -> str:
     """The engine's words at the step where it gives up."""
+    if needed <= found.available:
+        return ""
     if found.weights > device.memory_gib * GIB:
         return "torch.OutOfMemoryError: CUDA out of memory."
-    version = found.settings.version
-    see = " See https://docs.vllm.ai/en/latest/configuration/conserving_memory/ for more details."
-    tail = see if version >= (0, 13, 0) else ""
-    host = version >= (0, 22, 0)
-    if found.available <= 0:
-        cpu = (
-            " (this flag also controls CPU memory reservation on the CPU backend, despite its name)"
-        )
-        return (
-            "No available memory for the cache blocks. Try increasing `gpu_memory_utilization` "
-            f"when initializing the engine{cpu if host else ''}.{tail}"
-        )
-    longest = found.longest
-    estimate = (
-        f"Based on the available memory, the estimated maximum model length is {longest}. "
-        if longest and version >= (0, 9, 0)
-        else ""
-    )
-    which = " (which also controls CPU memory on the CPU backend)" if host else ""
-    return (
-        f"To serve at least one request with the {'model' if host else 'models'}'s max seq len "
-        f"({found.settings.max_model_len}), ({needed / GIB:.2f} GiB KV cache is needed, which is "
-        f"larger than the available KV cache memory ({found.available / GIB:.2f} GiB). {estimate}"
-        f"Try increasing `gpu_memory_utilization`{which} or decreasing `max_model_len` when "
-        f"initializing the engine.{tail}"
+    settings, spare = found.settings, found.cache.spare_bytes
+    if found.available <= spare:
+        return no_memory(settings.version)
+    if settings.first_engine:
+        return more_than_stored(settings.max_model_len, found.tokens)
+    return too_small(
+        settings.version,
+        settings.max_model_len,
+        needed - spare,
+        found.available - spare,
+        found.longest,
     )

@@ -5,6 +5,7 @@ from components.core.architecture.parameters import Parameters, count_parameters
 from components.core.architecture.quantization import asked_quantization
 from components.core.architecture.shape import Quantization
 from components.core.sizing.request import Load
+from components.core.sizing.stages import stage_sizes
 
 _MXFP4_TILE = 256
 
@@ -66,7 +67,6 @@ def _on_one_gpu(model: Architecture, counted: Parameters, loaded: float, load: L
     """The fullest GPU: a share of what is cut, and the whole of what is copied."""
     tensor, stages = load.tensor_parallel_size, load.pipeline_parallel_size
     average = loaded / max(1, counted.total)
-    ends = max(counted.embedding, counted.head) * 2.0
     both = (counted.embedding + counted.head) * 2.0
     copied = counted.replicated * min(2.0, 2 * average)
     extra_heads = max(0.0, tensor / max(1, model.kv_heads) - 1)
@@ -77,8 +77,13 @@ def _on_one_gpu(model: Architecture, counted: Parameters, loaded: float, load: L
     experts = body * expert_share
     spread = tensor * load.data_parallel_size
     inner = (body - experts) / tensor + experts / spread + copied
-    outer = both if stages == 1 else ends
-    return inner / stages + outer / tensor
+    if stages == 1:
+        return inner + both / tensor
+    sizes = stage_sizes(len(model.layers), stages)
+    shares = [inner * size / len(model.layers) for size in sizes]
+    shares[0] += counted.embedding * 2.0 / tensor
+    shares[-1] += (counted.head or counted.embedding) * 2.0 / tensor
+    return max(shares)
 
 
 def _absorbed(model: Architecture) -> float:
