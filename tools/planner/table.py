@@ -99,7 +99,8 @@ def catalogue_sheet(lock: LockedModel, found: Sequence[Option], others: int) -> 
     """
     rows = [_option_row(option) for option in found]
     notes = [
-        f"{lock.source}@{lock.revision}: $/month is that of the whole machine, $/M tokens that of the GPUs used."
+        f"{lock.source}@{lock.revision}: $/month is that of the whole machine, $/M tokens that of "
+        "the GPUs used."
     ]
     if any(option.links == "PCIe" for option in found):
         notes.append("PCIe: slower than NVLink, needs tensor_parallel_over_pcie in the document.")
