@@ -7,7 +7,7 @@ is not said here: backends are handed over, derived from the stack's models.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pulumi
@@ -19,7 +19,7 @@ from pulumi_kubernetes.networking.v1 import (
     NetworkPolicySpecArgsDict,
 )
 
-from components.core.conventions import GATEWAY_PORT, PART_OF
+from components.core.conventions import GATEWAY_PORT, HOSTS_OUTSIDE, PART_OF
 from components.core.drain import DrainChain
 from components.core.images import image
 from components.document.gateway import GatewaySettings
@@ -68,6 +68,7 @@ class Backend:
         pod_labels: Labels of the engine's pods; empty for a provider outside the cluster.
         port: TCP port on which they answer.
         key: Secret of the provider's key; None for an engine of the stack, which asks for none.
+        host: Where prompts go outside the cluster; empty for an engine of the stack.
     """
 
     alias: str
@@ -77,6 +78,7 @@ class Backend:
     pod_labels: Mapping[str, str]
     port: int
     key: KeySecret | None = None
+    host: str = ""
 
     @property
     def key_variable(self) -> str:
@@ -137,8 +139,17 @@ class LiteLlmGateway(pulumi.ComponentResource):
             start_seconds=_START_SECONDS,
         )
         pod = gateway_pod(settings, backends, config_name, drain)
-        self.service_name = server(who, replicas, pod, GATEWAY_PORT, child).metadata.name
+        self.service_name = server(
+            _noting(who, backends), replicas, pod, GATEWAY_PORT, child
+        ).metadata.name
         self.register_outputs({"service_name": self.service_name})
+
+
+def _noting(who: Identity, backends: Sequence[Backend]) -> Identity:
+    """The gateway as who it is, and where it sends prompts outside the cluster."""
+    hosts = sorted({backend.host for backend in backends if backend.host})
+    note = {HOSTS_OUTSIDE: ",".join(hosts)} if hosts else {}
+    return replace(who, annotations={**who.annotations, **note})
 
 
 def gateway_config(

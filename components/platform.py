@@ -20,7 +20,7 @@ from components.core.conventions import (
 )
 from components.core.drain import DrainChain
 from components.core.images import image
-from components.document import DocumentError, PlatformSettings
+from components.document import DocumentError, PlatformSettings, outside
 from components.document.figures import figures
 from components.document.plans import ModelPlan, plan_models
 from components.document.serving import OllamaServerSettings, VllmServerSettings
@@ -84,7 +84,8 @@ class Platform(pulumi.ComponentResource):
             lambda host: f"http://{host}:{GATEWAY_PORT}/v1"
         )
         self.plan = figures(settings, plans)
-        self.warnings = tuple(text for found in plans.values() for text in found.warnings)
+        planned = (text for found in plans.values() for text in found.warnings)
+        self.warnings = (*planned, *outside.warnings(settings))
         self.register_outputs({"gateway_url": self.gateway_url})
 
 
@@ -192,6 +193,7 @@ def _external_backends(settings: PlatformSettings) -> tuple[Backend, ...]:
             pod_labels={},
             port=443,
             key=model.secret,
+            host=outside.host(model),
         )
         for alias, model in settings.external_models.items()
     )

@@ -1,6 +1,7 @@
 """Which models are served as something else than they are (policy ML-11)."""
 
 from collections.abc import Iterator, Mapping
+from typing import cast
 
 from pulumi_policy import EnforcementLevel, Severity
 
@@ -11,6 +12,9 @@ from policies.engines import is_engine_pod, vllm_server
 from policies.objects import Container, Pod, Resource
 
 _SETTING = "hf_overrides"
+_OTHER_CONFIG = "hf_config_path"
+_WHAT_IT_IS = frozenset({"architectures", "model_type"})
+"""Keys of a config.json, at any depth, by which vLLM chooses the class that serves a model."""
 _POSSIBLE = "a model whose architecture the planner and the engine know is possible"
 _LEAF = "architecture"
 
@@ -37,9 +41,24 @@ def _line_breaches(container: Container, pod: Pod) -> Iterator[Breach]:
     if overrides is Reading.UNKNOWN or isinstance(overrides, str):
         asked = f"hides from the preview what --hf-overrides change in {container.title}"
         yield Breach(node, asked, "a JSON object is possible", _LEAF)
-    elif isinstance(overrides, Mapping) and "architectures" in overrides:
+    elif _says_what_it_is(overrides):
         asked = f"takes the model of {container.title} for another architecture than its own"
         yield Breach(node, asked, _POSSIBLE, _LEAF)
+    elif isinstance(line.settings[_OTHER_CONFIG], str):
+        asked = f"takes the configuration of another model for that of {container.title}"
+        yield Breach(node, asked, _POSSIBLE, _LEAF)
+
+
+def _says_what_it_is(overrides: object) -> bool:
+    waiting = [overrides]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Mapping):
+            entries = cast("Mapping[str, object]", value)
+            if not _WHAT_IT_IS.isdisjoint(entries):
+                return True
+            waiting += entries.values()
+    return False
 
 
 def _note_breaches(resource: Resource) -> Iterator[Breach]:

@@ -21,6 +21,7 @@ from policies.gateway_config import (
     configuration_breaches,
 )
 from policies.objects import Container, Pod, Resource
+from policies.tree import Node
 
 _GATEWAY_PROGRAM = re.compile(r"(^|/)litellm(\s|$)|^litellm\.|litellm/proxy/\w+\.py$")
 _LAST_PROGRAM_WORD = 3
@@ -127,6 +128,7 @@ def _container_breaches(container: Container, variable: str) -> Iterator[Breach]
         yield Breach(container.node.at("env"), asked, "it must be known at preview", LEAF)
         return
     yield from _key_breach(container, variable)
+    yield from _second_use_breaches(container, variable)
     others = container.node.at("envFrom")
     if others.unknown or any(True for _ in others.elements()):
         asked = f"takes variables of {container.title} from objects that a preview cannot see"
@@ -157,6 +159,24 @@ def _key_breach(container: Container, variable: str) -> Iterator[Breach]:
     elif not reference.at("optional").absent and reference.at("optional").value is not False:
         asked = f"lets {variable} of {container.title} be missing"
         yield Breach(reference.at("optional"), asked, f"it needs {possible}", LEAF)
+
+
+def _second_use_breaches(container: Container, variable: str) -> Iterator[Breach]:
+    """The same key of the same Secret as another variable, which may be sent to a provider."""
+    references = [
+        (name, entry, _reference(entry)) for name, entry in container.variables if _reference(entry)
+    ]
+    keys = {reference for name, _, reference in references if name == variable}
+    for name, entry, reference in references:
+        if name != variable and reference in keys:
+            asked = f"takes the gateway's own key for {name[:60]} in {container.title}"
+            yield Breach(entry, asked, f"that key is possible as {variable} alone", LEAF)
+
+
+def _reference(entry: Node) -> tuple[str, str] | None:
+    secret = entry.at("valueFrom", "secretKeyRef")
+    name, key = secret.at("name").text, secret.at("key").text
+    return (name, key) if name and key else None
 
 
 def _command_breach(container: Container, started: Launch, variable: str) -> Iterator[Breach]:

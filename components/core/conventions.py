@@ -24,6 +24,9 @@ ARCHITECTURE_OVERRIDE = "inference-platform/architecture-override"
 """Annotation on workloads: `Own served as Other`, where a model's architecture is not known and the
 document says what to take it for, so that its plan is a guess."""
 
+HOSTS_OUTSIDE = "inference-platform/hosts-outside"
+"""Annotation on the gateway: the hosts of providers that prompts may go to, with commas between."""
+
 Role = Literal["engine", "gateway", "preload"]
 
 

@@ -1,6 +1,7 @@
 """Validation errors as sentences: what was asked, what is possible, which key to change."""
 
 import difflib
+import reprlib
 import types
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,12 +10,54 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-_PRIVATE = ("master_key", "secret", "api_base")
+_PRIVATE = ("master_key", "secret", "api_base", "provider_model")
 """Keys below which a value is never repeated."""
 
+_LONGEST = 200
+"""Characters of a value that a sentence repeats; nobody reads more, and a few lines of YAML can
+stand for gigabytes."""
+
 _WRONG_TAG = frozenset({"union_tag_invalid", "union_tag_not_found"})
-_NO_CONTENT = frozenset({"model_type", "model_attributes_type", "dict_type", "too_short"})
-"""Errors of pydantic where nothing, or something else, stands in the place of what is below."""
+_NO_CONTENT = frozenset(
+    {"model_type", "model_attributes_type", "dict_type", "too_short", "too_long"}
+)
+"""Errors of pydantic where nothing, something else, or too much is in place of what is below."""
+
+
+def plain(text: str) -> str:
+    """A text as one line that a terminal shows and does not obey: control characters written out.
+
+    Args:
+        text: May repeat what stands in documents and locks.
+    """
+    return "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in text)
+
+
+def shortened(value: object) -> str:
+    """A value as Python writes it, cut where it is long or deep.
+
+    Args:
+        value: Whatever a user wrote.
+    """
+    text = _SHORT.repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+class _Short(reprlib.Repr):
+    """Texts and numbers up to the limit, a few entries of what has entries."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 3
+        self.maxstring = self.maxlong = self.maxother = _LONGEST
+
+    def repr_int(self, x: int, level: int) -> str:
+        """Python refuses to write out a number of more than 4300 digits."""
+        del level
+        return f"a number of {x.bit_length()} bits" if x.bit_length() > _LONGEST else repr(x)
+
+
+_SHORT = _Short()
 
 
 @dataclass(frozen=True)
@@ -55,8 +98,12 @@ def _sentences(details: ErrorDetails, place: _Place, root: str) -> Iterator[str]
     if details["type"] == "value_error" and not place.path:
         yield from str(details.get("ctx", {}).get("error")).splitlines()
         return
-    path = (key if key and key.isprintable() else repr(key) for key in place.path)
+    path = (_step(key) for key in place.path)
     yield f"{'.'.join((root, *path))} {_problem(details, place, root)}"
+
+
+def _step(key: str) -> str:
+    return key if key and key.isprintable() and len(key) <= _LONGEST else shortened(key)
 
 
 def _problem(details: ErrorDetails, place: _Place, root: str) -> str:
@@ -82,6 +129,9 @@ def _wanted(details: ErrorDetails, place: _Place) -> str:
 
 
 def _content_problem(details: ErrorDetails) -> str:
+    if details["type"] == "too_long":
+        limit = details.get("ctx", {})["max_length"]
+        return f"has {len(details['input'])} entries, at most {limit} are possible"
     if details["type"] == "too_short":
         return "is empty; write at least one entry below it"
     state = "is missing" if details["input"] is None else "holds no keys"
@@ -93,14 +143,14 @@ def _tag_problem(details: ErrorDetails, place: _Place) -> str:
     key = str(context["discriminator"]).strip("'")
     if details["type"] == "union_tag_not_found":
         return f"is missing its key {key}"
-    asked = f"an unknown {key}" if _private(place) else f"{key} {context['tag']!r}"
+    asked = f"an unknown {key}" if _private(place) else f"{key} {shortened(context['tag'])}"
     return f"has {asked}; possible: {context['expected_tags']}"
 
 
 def _asked(details: ErrorDetails, place: _Place) -> str:
     if _private(place):
         return "is refused"
-    return f"is {details['input']!r}"
+    return f"is {shortened(details['input'])}"
 
 
 def _private(place: _Place) -> bool:
@@ -120,7 +170,7 @@ def _description(place: _Place) -> str:
 
 def _nearest(place: _Place, root: str) -> str:
     known = tuple(place.model.model_fields) if place.model else ()
-    close = difflib.get_close_matches(place.path[-1], known, n=1)
+    close = difflib.get_close_matches(place.path[-1][:_LONGEST], known, n=1)
     near = f"did you mean {'.'.join((root, *place.path[:-1], close[0]))}? " if close else ""
     return f"{near}Possible here: {', '.join(known)}"
 

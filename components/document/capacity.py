@@ -1,6 +1,7 @@
 """What a stack may say about its cluster, its GPU pools, and hardware of its own."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Annotated, Literal
@@ -19,8 +20,8 @@ MachineName = Annotated[
         description="Letters, digits, '.', '_' and '-', as in the label of a node.",
     ),
 ]
-Usd = Annotated[float, Field(gt=0, le=10_000)]
-_Speed = Annotated[float, Field(gt=0, le=1_000_000)]
+Usd = Annotated[float, Field(gt=0, le=10_000, strict=True)]
+_Speed = Annotated[float, Field(gt=0, le=1_000_000, strict=True)]
 _MIB_PER_GIB = 1024
 _TENTHS = 10
 
@@ -76,11 +77,14 @@ class GpuSettings(Settings):
     """A GPU that the catalogue lacks; what is left out is unknown to the plan."""
 
     memory_gib: Annotated[
-        float, Field(ge=1, le=10_000, description="Total of one GPU as CUDA reports it, GiB.")
+        float,
+        Field(
+            ge=1, le=10_000, strict=True, description="Total of one GPU as CUDA reports it, GiB."
+        ),
     ]
     compute_capability: Annotated[
         float | None,
-        Field(ge=3, lt=100, description="As NVIDIA writes it, such as 8.9."),
+        Field(ge=3, lt=100, strict=True, description="As NVIDIA writes it, such as 8.9."),
     ] = None
     bandwidth_gb_per_s: Annotated[_Speed | None, Field(description="Of its memory, GB/s.")] = None
     tflops_16bit: Annotated[_Speed | None, Field(description="Dense TFLOPS in BF16.")] = None
@@ -147,6 +151,29 @@ class HardwareSettings(Settings):
             for name, machine in {**known, **own}.items()
         }
         return MappingProxyType(priced)
+
+
+def whole_machine_gpus(replicas: Mapping[int, int], sizes: Collection[int]) -> int:
+    """GPUs of the fewest machines that hold every replica; a machine is bought whole.
+
+    Args:
+        replicas: How many replicas there are by the GPUs that one takes.
+        sizes: GPUs of the machines that may be bought.
+    """
+    free: Counter[int] = Counter()
+    bought = 0
+    for wanted in sorted(replicas, reverse=True):
+        size = min((each for each in sizes if each >= wanted), default=wanted)
+        for _ in range(replicas[wanted]):
+            room = min(
+                (left for left, count in free.items() if count and left >= wanted), default=0
+            )
+            if room:
+                free[room] -= 1
+            else:
+                bought += size
+            free[(room or size) - wanted] += 1
+    return bought
 
 
 def _gpu(name: str, settings: GpuSettings) -> Gpu:

@@ -3,9 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from components.core.hardware import InstanceType
+from components.document import machines, outside
 from components.document.gateway import DevelopmentKey
-from components.document.sentences import nearest
 from components.document.whole import ROOT, PlatformSettings
 
 
@@ -13,55 +12,17 @@ def disagreements(document: PlatformSettings) -> tuple[str, ...]:
     """Everything that is wrong with a document whose every value is possible by itself."""
     checks = (
         _namespace,
-        _hardware,
-        _pools,
+        machines.disagreements,
+        _models,
+        _exposure,
         _names,
         _ollama,
         _aliases,
         _fallbacks,
         _development_key,
+        outside.disagreements,
     )
     return tuple(problem for check in checks for problem in check(document))
-
-
-def _hardware(document: PlatformSettings) -> Iterator[str]:
-    gpus, machines = document.hardware.known_gpus(), document.hardware.machines()
-    for name, machine in document.hardware.instance_types.items():
-        if machine.gpu not in gpus:
-            yield (
-                f"{ROOT}.hardware.instance_types.{name}.gpu is {machine.gpu!r}, which is neither "
-                f"in the catalogue nor in {ROOT}.hardware.gpus; {nearest(machine.gpu, gpus)}"
-            )
-    for name in document.hardware.prices:
-        if name not in machines and name not in document.hardware.instance_types:
-            yield f"{ROOT}.hardware.prices.{name} is the price of no machine: {_unknown(machines)}"
-
-
-def _unknown(machines: Mapping[str, InstanceType]) -> str:
-    return (
-        f"the catalogue has {len(machines)} from {min(machines)} to {max(machines)}, others stand "
-        f"below {ROOT}.hardware.instance_types"
-    )
-
-
-def _pools(document: PlatformSettings) -> Iterator[str]:
-    machines = document.hardware.machines()
-    own = document.hardware.instance_types
-    for name, pool in document.node_pools.items():
-        key = f"{ROOT}.node_pools.{name}"
-        for kind in pool.instance_types:
-            if kind not in machines and kind not in own:
-                yield (
-                    f"{key}.instance_types names {kind!r}, which is no GPU machine of the "
-                    f"catalogue or of {ROOT}.hardware.instance_types; {nearest(kind, machines)}"
-                )
-        asked = pool.max_gpus - document.spare_gpus(name)
-        if asked > pool.max_gpus:
-            yield (
-                f"{key}.max_gpus is {pool.max_gpus}, but its models ask for {asked} GPUs: raise "
-                "it, or lower their replicas or tensor_parallel"
-            )
-    yield from _models(document)
 
 
 def _models(document: PlatformSettings) -> Iterator[str]:
@@ -75,6 +36,22 @@ def _models(document: PlatformSettings) -> Iterator[str]:
                 f"{key}.replicas is {model.replicas}, but only one node can mount its cache: set "
                 f"{key}.cache.access_mode to ReadWriteMany, with a storage class that offers it"
             )
+        traffic = model.traffic
+        length = traffic.prompt_tokens + traffic.output_tokens
+        if "traffic" in model.model_fields_set and length > model.max_model_len:
+            yield (
+                f"{key}.traffic is of {traffic.prompt_tokens} + {traffic.output_tokens} tokens a "
+                f"request, but max_model_len is {model.max_model_len}: lower prompt_tokens or "
+                f"output_tokens, or raise {key}.max_model_len"
+            )
+
+
+def _exposure(document: PlatformSettings) -> Iterator[str]:
+    if document.exposure is not None and document.environment == "development":
+        yield (
+            f"{ROOT}.exposure is there, but {ROOT}.environment is 'development', which nobody "
+            "outside may reach: take exposure out, or set environment to production"
+        )
 
 
 def _names(document: PlatformSettings) -> Iterator[str]:

@@ -62,7 +62,7 @@ class GatewaySettings(Settings):
     master_key: Annotated[MasterKey, Field(description="The key that every client has to show.")]
     model_aliases: Annotated[
         dict[ModelName, str],
-        Field(description="Further names that clients may use, to their alias."),
+        Field(max_length=1000, description="Further names that clients may use, to their alias."),
     ] = Field(default_factory=dict)
     fallbacks: Annotated[
         dict[str, Annotated[tuple[str, ...], Field(min_length=1)]],

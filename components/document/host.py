@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from components.core.hardware import InstanceType
 from components.core.sizing.plan import Plan
+from components.core.sizing.start_up import NOTHING, Range, total
 from components.document.serving import VllmServerSettings
 
 _PROCESSES = 2
@@ -14,6 +15,11 @@ may use more where the node has more."""
 _ALLOCATABLE = 0.86
 """Share of an instance's memory that pods can have: 14162 of 16384 MiB on a g5.xlarge, the least in
 Karpenter's catalogue."""
+_AT_MOST = 0.95
+"""The most that they may have, an assumption: below it Karpenter may buy a machine, so that it is
+planned."""
+_SPARE_GIB = 2
+"""What the estimate of host memory may be above the truth, an assumption."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +50,21 @@ def host_share(settings: VllmServerSettings, plans: tuple[Plan, ...]) -> HostSha
 
 
 def holds(machine: InstanceType, settings: VllmServerSettings, host: HostShare) -> bool:
-    """Whether Karpenter may choose a machine for a replica; it passes over all others."""
+    """Whether Karpenter may choose a machine for a replica; it surely passes over all others."""
     return (
         machine.gpu_count >= settings.tensor_parallel
+        and machine.vcpu >= host.cpu
+        and machine.memory_gib * _AT_MOST >= host.memory_gib
+    )
+
+
+def _surely_holds(
+    machine: InstanceType, settings: VllmServerSettings, host: HostShare | None
+) -> bool:
+    """Whether a replica has room on a machine for certain."""
+    return (
+        host is not None
+        and machine.gpu_count >= settings.tensor_parallel
         and machine.vcpu - 1 >= host.cpu
         and machine.memory_gib * _ALLOCATABLE >= host.memory_gib
     )
@@ -54,8 +72,10 @@ def holds(machine: InstanceType, settings: VllmServerSettings, host: HostShare) 
 
 def no_room(
     key: str, settings: VllmServerSettings, pool: list[InstanceType], host: HostShare | None
-) -> str:
-    """The sentence where no machine of the pool can hold a replica."""
+) -> Iterator[str]:
+    """The sentence where no machine of the pool can hold a replica for certain."""
+    if any(_surely_holds(machine, settings, host) for machine in pool):
+        return
     offers = "; ".join(
         f"{t.name} with {t.gpu_count} GPU, {t.vcpu - 1} CPU, "
         f"{int(t.memory_gib * _ALLOCATABLE)} GiB for pods"
@@ -63,32 +83,63 @@ def no_room(
     )
     memory = host.memory_gib if host else settings.memory_gib
     room = f"{_cpu(settings)} CPU and {memory} GiB" if memory else f"{_cpu(settings)} CPU"
-    return (
+    yield (
         f"{key} asks for {settings.tensor_parallel} GPU, {room} a replica, which no node of pool "
         f"{settings.pool} has ({offers}): lower tensor_parallel, cpu or memory_gib, or add an "
         "instance type to the pool"
     )
 
 
-def too_little_memory(key: str, settings: VllmServerSettings, host: HostShare) -> Iterator[str]:
-    """The sentence where /dev/shm may take all of a pod's memory."""
-    if host.memory_gib <= host.shm_gib:
+def pod_problems(
+    key: str, settings: VllmServerSettings, plans: tuple[Plan, ...], host: HostShare | None
+) -> Iterator[str]:
+    """What the document gives a pod too little of: memory, and time for its start."""
+    if host and host.memory_gib <= host.shm_gib:
         yield (
             f"{key}.memory_gib is {settings.memory_gib}, all of which /dev/shm may take "
             f"({host.shm_gib} GiB): raise it, or leave it out"
         )
-
-
-def memory_warning(
-    key: str, settings: VllmServerSettings, plans: tuple[Plan, ...]
-) -> Iterator[str]:
-    """The sentence where a pod gets less memory than the plan expects it to need."""
-    needed = max((each.host_memory_gib for each in plans), default=0)
-    if settings.memory_gib is not None and settings.memory_gib < needed:
+    elif _missing_gib(settings, plans) > _SPARE_GIB:
+        yield _little_memory(key, settings, plans)
+    low = _seconds(plans).low
+    if settings.startup_seconds < low:
         yield (
-            f"{key}.memory_gib is {settings.memory_gib}, the plan expects {needed:.0f} GiB of host "
-            f"memory, {plans[0].shm_gib:.0f} of it /dev/shm: raise it, or leave it out"
+            f"{key}.startup_seconds is {settings.startup_seconds}, but no start is known to take "
+            f"less than {low:.0f}: the pod would be ended before it answers, raise it"
         )
+
+
+def pod_warnings(key: str, settings: VllmServerSettings, plans: tuple[Plan, ...]) -> Iterator[str]:
+    """What a pod may get too little of."""
+    if 0 < _missing_gib(settings, plans) <= _SPARE_GIB:
+        yield _little_memory(key, settings, plans)
+    seconds = _seconds(plans)
+    if seconds.low <= settings.startup_seconds < seconds.expected:
+        yield (
+            f"{key}.startup_seconds is {settings.startup_seconds}, the plan expects a start of "
+            f"{seconds.expected:.0f} in the container: raise it, the pod may be ended before it "
+            "answers"
+        )
+
+
+def _missing_gib(settings: VllmServerSettings, plans: tuple[Plan, ...]) -> float:
+    needed = max((each.host_memory_gib for each in plans), default=0.0)
+    return 0.0 if settings.memory_gib is None else needed - settings.memory_gib
+
+
+def _little_memory(key: str, settings: VllmServerSettings, plans: tuple[Plan, ...]) -> str:
+    needed = max(each.host_memory_gib for each in plans)
+    return (
+        f"{key}.memory_gib is {settings.memory_gib}, the plan expects {needed:.0f} GiB of host "
+        f"memory, {plans[0].shm_gib:.0f} of it /dev/shm: raise it, or leave it out"
+    )
+
+
+def _seconds(plans: tuple[Plan, ...]) -> Range:
+    """Of a start inside the container, which is all that its probe waits for."""
+    if not plans:
+        return NOTHING
+    return total(tuple(phase for phase in plans[0].phases if phase.in_container))
 
 
 def _cpu(settings: VllmServerSettings) -> int:

@@ -6,22 +6,21 @@ from dataclasses import dataclass
 
 from components.core.architecture import Architecture, ArchitectureError, read_architecture
 from components.core.architecture.fields import as_list, known_architectures
+from components.core.explain import plain
 from components.core.hardware import InstanceType
-from components.core.images import image_version
 from components.core.model_lock import LockedModel, ModelLockError, locked_model
-from components.core.sizing.lines import engine_version
 from components.core.sizing.plan import Plan, Start, plan
 from components.core.sizing.request import Load, Model, SizingError, Traffic
 from components.core.sizing.start_up import STORAGE
 from components.core.sizing.verdict import Verdict
-from components.document import sentences
+from components.document import engine_image, sentences, weights
 from components.document.host import (
     HostShare,
     holds,
     host_share,
-    memory_warning,
     no_room,
-    too_little_memory,
+    pod_problems,
+    pod_warnings,
 )
 from components.document.serving import VllmServerSettings
 from components.document.whole import ROOT, PlatformSettings
@@ -98,36 +97,50 @@ def plan_model(alias: str, settings: VllmServerSettings, pool: list[InstanceType
     try:
         lock = locked_model(settings.source, settings.revision)
     except ModelLockError as error:
-        return ModelPlan(alias, settings, (), (f"{key}.source: {error}",))
+        return ModelPlan(alias, settings, (), (plain(f"{key}.source: {error}"),))
     try:
         model = Model(lock.source, _architecture(key, settings, lock), lock.weight_bytes)
         plans = tuple(_plans(model, settings, pool))
     except (ArchitectureError, SizingError) as error:
-        return ModelPlan(alias, settings, (), (str(error),))
+        return ModelPlan(alias, settings, (), (plain(str(error)),))
     host = host_share(settings, plans)
     fitting = {machine.name: machine for machine in pool if host and holds(machine, settings, host)}
     kept = tuple(each for each in plans if each.machine in fitting)
-    problems: list[str] = [*too_little_memory(key, settings, host)] if host else []
-    if not kept:
-        problems.append(no_room(key, settings, pool, host))
     machines = list(fitting.values())
-    problems += _misfits(key, settings, model.architecture, machines)
-    problems += sentences.refusals(key, settings, kept, fitting)
+    problems = (
+        *engine_image.unknown_engine(key, settings),
+        *weights.misfits(key, settings, lock, model.architecture),
+        *pod_problems(key, settings, kept, host),
+        *no_room(key, settings, pool, host),
+        *_over_pcie(key, settings, machines),
+        *(
+            _twice_quantised(key, settings, model)
+            or sentences.refusals(key, settings, kept, fitting)
+        ),
+    )
     warnings = (
-        *_version_warning(key, settings),
+        *engine_image.image_warnings(key, settings),
         *_override_warning(key, settings, lock),
-        *memory_warning(key, settings, kept),
+        *pod_warnings(key, settings, kept),
         *sentences.late(key, settings, kept, fitting),
         *_link_warnings(key, settings, model, machines),
     )
     longest = model.architecture.max_position
-    return ModelPlan(alias, settings, kept, tuple(problems), warnings, host, longest)
+    return ModelPlan(
+        alias,
+        settings,
+        kept,
+        tuple(plain(text) for text in problems),
+        tuple(plain(text) for text in warnings),
+        host,
+        longest,
+    )
 
 
 def load_of(settings: VllmServerSettings) -> Load:
     """The engine's settings as the planner takes them."""
     return Load(
-        engine_version=engine_version(_version(settings) or image_version("vllm")),
+        engine_version=engine_image.planned_version(settings),
         tensor_parallel_size=settings.tensor_parallel,
         max_model_len=settings.max_model_len,
         gpu_memory_utilization=settings.gpu_memory_utilization,
@@ -187,13 +200,9 @@ def own_architecture(lock: LockedModel) -> str:
     return str(next(iter(as_list(lock.config.get("architectures"))), ""))
 
 
-def _misfits(
-    key: str,
-    settings: VllmServerSettings,
-    architecture: Architecture,
-    machines: list[InstanceType],
+def _over_pcie(
+    key: str, settings: VllmServerSettings, machines: list[InstanceType]
 ) -> Iterator[str]:
-    """What the document forbids or contradicts although the engine might take it."""
     over_pcie = [machine.name for machine in machines if not machine.nvlink]
     if settings.tensor_parallel > 1 and over_pcie and not settings.tensor_parallel_over_pcie:
         yield (
@@ -202,30 +211,16 @@ def _misfits(
             f"{key}.tensor_parallel_over_pcie to true, or name machines with NVLink in "
             f"{ROOT}.node_pools.{settings.pool}.instance_types"
         )
-    stored = architecture.quantization
-    if settings.quantization and stored is not None:
-        yield (
-            f"{key}.quantization is {settings.quantization!r}, but the weights of "
-            f"{settings.source} are {stored.method} already: leave it out"
-        )
 
 
-def _version(settings: VllmServerSettings) -> str | None:
-    """Version of the engine in an image of the user's own, None where its tag does not say."""
-    tag = (settings.image or "").partition("@")[0].rpartition("/")[2].partition(":")[2]
-    try:
-        engine_version(tag)
-    except SizingError:
-        return None
-    return tag
-
-
-def _version_warning(key: str, settings: VllmServerSettings) -> Iterator[str]:
-    if settings.image and _version(settings) is None:
-        yield (
-            f"{key}.image does not say its version by a tag such as v{image_version('vllm')}: it "
-            "is planned as that one"
-        )
+def _twice_quantised(key: str, settings: VllmServerSettings, model: Model) -> tuple[str, ...]:
+    stored = model.architecture.quantization
+    if not settings.quantization or stored is None:
+        return ()
+    return (
+        f"{key}.quantization is {settings.quantization!r}, but the weights of {settings.source} "
+        f"are {stored.method} already: leave it out",
+    )
 
 
 def _override_warning(key: str, settings: VllmServerSettings, lock: LockedModel) -> Iterator[str]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from components.core.explain import explain
+from components.core.explain import explain, plain
 from components.document.checks import disagreements
 from components.document.plans import plan_models
 from components.document.whole import ROOT, PlatformSettings
@@ -39,5 +39,5 @@ def parse_document(value: Any) -> PlatformSettings:  # noqa: ANN401 - whatever t
         raise DocumentError("\n".join(explain(error, PlatformSettings, ROOT))) from None
     problems = disagreements(document)
     if problems:
-        raise DocumentError("\n".join(problems))
+        raise DocumentError("\n".join(plain(text) for text in problems))
     return document

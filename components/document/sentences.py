@@ -15,6 +15,7 @@ _NAMES = {"tensor_parallel_size": "tensor_parallel"}
 """The engine's names of settings that the document calls otherwise."""
 _NVLINK = GPUS["a100-80gb"].nvlink_gb_per_s
 _MOST_NAMED = 3
+_LONGEST = 200
 
 
 def refusals(
@@ -82,7 +83,7 @@ def joined_by_nvlink(machine: InstanceType) -> InstanceType:
 def nearest(name: str, known: Iterable[str]) -> str:
     """Which names are meant, or some that are possible."""
     names = list(known)
-    close = difflib.get_close_matches(name, names, n=_MOST_NAMED)
+    close = difflib.get_close_matches(name[:_LONGEST], names, n=_MOST_NAMED)
     if close:
         return f"did you mean {' or '.join(close)}?"
     shown = ", ".join(names[:_MOST_NAMED])

@@ -66,7 +66,12 @@ class TrafficSettings(Settings):
     output_tokens: Annotated[Tokens, Field(description="Tokens of a typical answer.")] = 256
     utilization: Annotated[
         float,
-        Field(gt=0, le=1, strict=True, description="Share of full load over a month, 0 to 1."),
+        Field(
+            ge=0.001,
+            le=1,
+            strict=True,
+            description="Share of full load over a month, 0.001 to 1.",
+        ),
     ] = 0.3
 
 

@@ -1,11 +1,17 @@
 """The stack document as a whole: what a stack may say."""
 
+from collections import Counter
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from components.core.settings import DnsLabel, PositiveInt, Settings
-from components.document.capacity import ClusterSettings, GpuNodePoolSettings, HardwareSettings
+from components.document.capacity import (
+    ClusterSettings,
+    GpuNodePoolSettings,
+    HardwareSettings,
+    whole_machine_gpus,
+)
 from components.document.gateway import ExposureSettings, GatewaySettings
 from components.document.serving import (
     ExternalModelSettings,
@@ -85,6 +91,11 @@ class PlatformSettings(Settings):
         return {a: m for a, m in self.models.items() if isinstance(m, ExternalModelSettings)}
 
     def spare_gpus(self, pool: str) -> int:
-        """GPUs that the pool may still add when every replica runs."""
-        taken = sum(model.gpus for model in self.vllm_models.values() if model.pool == pool)
-        return self.node_pools[pool].max_gpus - taken
+        """GPUs that the pool may still buy when every replica runs, in whole machines."""
+        settings, machines = self.node_pools[pool], self.hardware.machines()
+        replicas: Counter[int] = Counter()
+        for model in self.vllm_models.values():
+            if model.pool == pool:
+                replicas[model.tensor_parallel] += model.replicas
+        sizes = {machines[name].gpu_count for name in settings.instance_types if name in machines}
+        return settings.max_gpus - whole_machine_gpus(replicas, sizes)

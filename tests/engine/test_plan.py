@@ -41,7 +41,7 @@ def test_a_model_that_would_not_start_fails_the_preview(
         f"{_MODEL} would not start on g6.2xlarge and g6.4xlarge of pool l4: max_model_len is "
         '40,000, but the model was made for 32,768 tokens; vLLM would say: "User-specified '
         "max_model_len (40000) is greater than the derived max_model_len "
-        "(max_position_embeddings=32768 or model_max_length=None in model's config.json).\"; set "
+        "(max_position_embeddings=32768.0 or model_max_length=None in model's config.json).\"; set "
         f"{_MODEL}.max_model_len to 32768"
     )
 
@@ -85,6 +85,10 @@ def test_the_plan_is_in_the_stack_outputs(engine: Engine, production: dict[str, 
 
     ended = engine.on_document("preview", "production", production)
 
+    assert (
+        "warning: inference:platform.models.frontier: prompts leave the cluster for "
+        "api.openai.com: all that ask for frontier"
+    ) in ended.output
     assert _planned(ended.output, "frontier") == {
         "verdict": '"not planned"',
         "reason": '"a provider outside the cluster"',

@@ -61,8 +61,8 @@ def test_max_model_len_above_the_cap_is_refused_by_policy(
 ) -> None:
     """ML-01: what would start is still above the organisation's cap."""
     model |= {
-        "source": "meta-llama/Llama-3.1-8B-Instruct",
-        "revision": "0e9e39f249a16976918f6564b8830bc894c89659",
+        "source": "Qwen/Qwen3-8B",
+        "revision": "b968826d9c46dd6066d109eabc6255188de91218",
         "max_model_len": 40_000,
     }
     production["node_pools"]["l4"]["instance_types"] = ["g6e.2xlarge"]

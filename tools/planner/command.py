@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from components.core.architecture import ArchitectureError, read_architecture
+from components.core.explain import plain
 from components.core.hardware import GPUS, Gpu, find_gpu
 from components.core.images import image_version
 from components.core.model_lock import (
@@ -26,7 +27,7 @@ from components.core.model_lock import (
 )
 from components.core.sizing.lines import engine_version
 from components.core.sizing.request import Load, Model, SizingError, Traffic
-from components.document import ROOT, DocumentError, PlatformSettings, parse_document
+from components.document import ROOT, DocumentError, PlatformSettings, outside, parse_document
 from components.document.capacity import HardwareSettings
 from components.document.figures import figures, machine_figures
 from components.document.plans import ModelPlan, plan_models
@@ -48,7 +49,8 @@ def main(argv: Sequence[str] | None = None, project: Path = CHECKOUT) -> int:
             raise ToolError("--gpu (GPU=...) needs a model: name one with --model (MODEL=org/name)")
         return _stack(arguments, project)
     except (ToolError, DocumentError, ModelLockError, ArchitectureError, SizingError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        lines = (plain(line) for line in str(error).splitlines())
+        print("error: " + "\n".join(lines), file=sys.stderr)
         return _NOT_ASKED
 
 
@@ -74,6 +76,8 @@ def _stack_answer(
             "problems": list(found.problems),
             "warnings": list(found.warnings),
         }
+    for alias, text in zip(document.external_models, outside.warnings(document), strict=True):
+        models[alias]["warnings"] = [text]
     return {"stack": stack, "models": models}
 
 

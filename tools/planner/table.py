@@ -1,14 +1,18 @@
 """A plan as a table in the terminal or in Markdown, with what has to be said below it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from components.core.explain import plain
 from components.core.hardware import PRICE_LIST_DATE, PRICE_LIST_REGION
 from components.core.model_lock import LockedModel
+from components.document import outside
 from components.document.figures import NOT_PLANNED, machine_figures
 from components.document.plans import ModelPlan
 from components.document.whole import PlatformSettings
@@ -53,6 +57,7 @@ def stack_sheet(document: PlatformSettings, plans: Mapping[str, ModelPlan]) -> S
         for found in plans.values()
         for line in (*found.problems, *(f"warning: {text}" for text in found.warnings))
     ]
+    remarks += [f"warning: {text}" for text in outside.warnings(document)]
     users = [
         f"At once: requests of {_lengths(found)} tokens for {a}." for a, found in plans.items()
     ]
@@ -141,10 +146,10 @@ def print_table(sheet: Sheet) -> None:
         console = Console(highlight=False, width=_NARROWEST)
     table = Table(*sheet.columns)
     for row in sheet.rows:
-        table.add_row(*row)
+        table.add_row(*(Text(plain(cell)) for cell in row))
     console.print(table)
     for line in sheet.remarks:
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(plain(line), markup=False, soft_wrap=True)
 
 
 def print_markdown(sheet: Sheet) -> None:
@@ -155,11 +160,19 @@ def print_markdown(sheet: Sheet) -> None:
         print(_line(row))
     print()
     for line in sheet.remarks:
-        print(f"- {line}")
+        print(f"- {_dead(line)}")
 
 
 def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+    return f"| {' | '.join(plain(cell).replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _dead(line: str) -> str:
+    """A line as code, in which no markup, link or mention of a document or lock comes to life."""
+    text = plain(line)
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * (longest + 1)
+    return f"{fence} {text} {fence}" if longest else f"`{text}`"
 
 
 def _dollars(amount: float | None, digits: int) -> str:

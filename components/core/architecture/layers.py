@@ -79,7 +79,7 @@ def _shares_index(fields: Fields, index: int) -> bool:
     pattern = fields.value("index_topk_pattern")
     if isinstance(pattern, str) or kinds:
         listed = kinds or list(str(pattern))
-        return index < len(listed) and listed[index] in {"shared", "S"}
+        return index < len(listed) and str(listed[index]) in {"shared", "S"}
     offset = fields.number("index_skip_topk_offset")
     past = max(0, index - (2 if offset is None else offset) + 1)
     return past % (fields.number("index_topk_freq") or 1) != 0
@@ -113,7 +113,7 @@ def _attention(fields: Fields) -> Layer:
 def _latent(fields: Fields) -> Layer:
     width = fields.need("kv_lora_rank") + fields.need("qk_rope_head_dim")
     index = _INDEX_BYTES if fields.number("index_topk") or fields.number("index_head_dim") else 0
-    return Layer("latent", 1, width, 0, extra_bytes=index)
+    return Layer("latent", 1, width, 0, extra_bytes=index, sparse=index > 0)
 
 
 def _sliding(fields: Fields, attention: Layer) -> Layer:
@@ -133,14 +133,7 @@ def _global(fields: Fields, attention: Layer, parallel: State | None) -> Layer:
     """Gemma 4's full layers are wider, and have fewer heads, than its sliding ones."""
     wide = fields.number("global_head_dim")
     if not wide:
-        return Layer(
-            attention.kind,
-            attention.kv_heads,
-            attention.key_dim,
-            attention.value_dim,
-            extra_bytes=attention.extra_bytes,
-            state=parallel,
-        )
+        return replace(attention, state=parallel)
     fewer = fields.number("num_global_key_value_heads") if fields.flag("attention_k_eq_v") else None
     return Layer("full", fewer or attention.kv_heads, wide, wide)
 

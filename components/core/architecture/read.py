@@ -204,7 +204,7 @@ def _expert_layers(fields: Fields, layers: int) -> frozenset[int]:
     if isinstance(pattern, str) and pattern:
         return frozenset(i for i, letter in enumerate(pattern) if letter == "E")
     dense = fields.number("first_k_dense_replace") or 0
-    excluded = set(as_list(fields.value("mlp_only_layers")))
+    excluded = as_list(fields.value("mlp_only_layers"))
     step = fields.number("decoder_sparse_step") or fields.number("interleave_moe_layer_step") or 1
     period, offset = fields.number("expert_layer_period"), fields.number("expert_layer_offset")
     if period:

@@ -56,6 +56,7 @@ class Layer:
         value_dim: Elements of a value; 0 for `latent`.
         window: Tokens, for `sliding` and `chunked`.
         extra_bytes: Further bytes a token, such as a sparse attention's index.
+        sparse: Whether `latent` attention reads tokens that an index chooses.
         state: For `state`.
     """
 
@@ -65,6 +66,7 @@ class Layer:
     value_dim: int = 0
     window: int = 0
     extra_bytes: int = 0
+    sparse: bool = False
     state: State | None = None
 
 

@@ -202,10 +202,10 @@ def _all_names(flag: Flag) -> tuple[str, ...]:
 
 
 def _check_name(text: str) -> None:
-    if not text or text.startswith("-") or "$" in text:
+    if text in {"", "None"} or text.startswith("-") or "$" in text:
         raise ValueError(
             f"{text!r} cannot be a model or served name; it must not be empty, start with"
-            ' "-" (a flag) or contain "$" (Kubernetes expands it)'
+            ' "-" (a flag), contain "$" (Kubernetes expands it) or be "None" (vLLM reads nothing)'
         )
 
 

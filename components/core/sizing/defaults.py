@@ -9,7 +9,8 @@ from components.core.sizing.request import Device, Load
 Sampler = Literal["sort", "triton", "flashinfer"]
 
 _LARGE_GIB = 70
-_LONG_PROMPT = 32_768
+LONG_PROMPT = 32_768
+"""Tokens above which the first engine cuts a prompt into steps."""
 _HUGE_GIB = 160
 _FP8_FROM_MODELOPT = (0, 14, 0)
 _FP8_FROM_COMPRESSED_TENSORS = (0, 15, 0)
@@ -108,9 +109,7 @@ def _first_engine(device: Device, load: Load) -> bool:
 
 def _first_batch(architecture: Architecture, length: int) -> tuple[int, int]:
     """V0 prefills a whole prompt in one step, unless it is longer than 32k tokens."""
-    chunked = (
-        length > _LONG_PROMPT and architecture.vision is None and not architecture.latent_ranks
-    )
+    chunked = length > LONG_PROMPT and architecture.vision is None and not architecture.latent_ranks
     return 256, 2048 if chunked else max(length, 2048)
 
 

@@ -51,7 +51,7 @@ def block_tokens(counted: Collection[Layer], load: Load, settings: Resolved) -> 
     states = [layer for layer in counted if layer.kind == "state"]
     attention = [layer for layer in counted if layer.kind != "state"]
     latent = any(layer.kind == "latent" for layer in attention)
-    sparse = any(layer.extra_bytes for layer in attention)
+    sparse = any(layer.sparse for layer in attention)
     flash = sparse or element_bytes(settings.kv_dtype) == 1
     long = latent and (flash or settings.version < _BLOCK_BY_BACKEND)
     block = load.block_size or (_LATENT_BLOCK_TOKENS if long else _BLOCK_TOKENS)
@@ -77,7 +77,7 @@ def page_bytes(layer: Layer, block: int, load: Load, settings: Resolved) -> int:
         return layer.state.stored_bytes(tensor, settings.dtype_bytes, load.speculative_tokens)
     element = element_bytes(settings.kv_dtype) or settings.dtype_bytes
     if layer.kind == "latent":
-        if layer.extra_bytes and element == 1 and settings.packed_latent:
+        if layer.sparse and element == 1 and settings.packed_latent:
             return block * (_PACKED_LATENT_BYTES + layer.extra_bytes)
         width = _PADDED_LATENT if settings.first_engine else layer.key_dim
         return block * (round(width * element) + layer.extra_bytes)

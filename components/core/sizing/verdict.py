@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from components.core.architecture import Architecture
-from components.core.sizing.defaults import Resolved, resolve
+from components.core.sizing.defaults import LONG_PROMPT, Resolved, resolve
 from components.core.sizing.engine_errors import more_than_stored, no_memory, too_small
 from components.core.sizing.kv_cache import CacheLayout, cache_layout
 from components.core.sizing.limits import refusals
@@ -40,6 +40,7 @@ class Fit:
         overhead: Bytes of everything else that is not KV cache.
         budget: Bytes that the engine may use: utilisation times total memory.
         cache: Layout of the KV cache.
+        longest: Largest `max_model_len` that starts, at most the model's own; 0 for none.
         available: Bytes left for it; negative where nothing is.
     """
 
@@ -53,6 +54,7 @@ class Fit:
     overhead: Overhead
     budget: float
     cache: CacheLayout
+    longest: int = 0
 
     @property
     def available(self) -> float:
@@ -69,13 +71,6 @@ class Fit:
         """Requests of `max_model_len` at once."""
         return self.cache.concurrency(max(0.0, self.available), self.settings.max_model_len)
 
-    @property
-    def longest(self) -> int:
-        """Largest `max_model_len` that starts, at most the model's own; 0 for none."""
-        if _states(self) is not None:
-            return 0
-        return self.cache.longest(self.available, self.max_position)
-
 
 def fit(model: Architecture, device: Device, load: Load, weight_bytes: int | None) -> Fit:
     """Decide whether a model starts.
@@ -86,8 +81,20 @@ def fit(model: Architecture, device: Device, load: Load, weight_bytes: int | Non
         load: The engine's settings.
         weight_bytes: Bytes of its weight files; None to estimate them.
     """
+    found = _shared_out(model, device, load, weight_bytes)
+    found = replace(found, longest=_longest(found, model, device, load))
+    refused = next(iter(refusals(model, device, load, found.settings)), None)
+    if refused is not None:
+        return replace(
+            found, verdict="refused", reason=refused.reason, expected_error=refused.error
+        )
+    verdict, reason, error = _memory(found, device)
+    return replace(found, verdict=verdict, reason=reason, expected_error=error)
+
+
+def _shared_out(model: Architecture, device: Device, load: Load, weight_bytes: int | None) -> Fit:
     settings = resolve(model, device, load)
-    found = Fit(
+    return Fit(
         verdict="will start",
         reason="",
         expected_error="",
@@ -99,13 +106,34 @@ def fit(model: Architecture, device: Device, load: Load, weight_bytes: int | Non
         budget=device.memory_gib * GIB * settings.utilization,
         cache=cache_layout(model, load, settings),
     )
-    refused = next(iter(refusals(model, device, load, settings)), None)
-    if refused is not None:
-        return replace(
-            found, verdict="refused", reason=refused.reason, expected_error=refused.error
-        )
-    verdict, reason, error = _memory(found, device)
-    return replace(found, verdict=verdict, reason=reason, expected_error=error)
+
+
+def _longest(found: Fit, model: Architecture, device: Device, load: Load) -> int:
+    """Largest length that starts; in the first engine the dummy step grows with the length."""
+    if _states(found) is not None:
+        return 0
+    if not found.settings.first_engine or load.max_num_batched_tokens is not None:
+        return found.cache.longest(found.available, found.max_position)
+
+    def left(length: int) -> float:
+        settings = resolve(model, device, replace(load, max_model_len=length))
+        step = overhead(model, device, load, settings).total
+        return found.budget - found.weights - step
+
+    low, high = 0, found.max_position
+    whole = resolve(model, device, replace(load, max_model_len=high))
+    if whole.max_num_batched_tokens < high:  # long prompts are cut, so their step is short
+        most = found.cache.longest(left(high), high)
+        if most > LONG_PROMPT:
+            return most
+        high = LONG_PROMPT
+    while low < high:
+        middle = (low + high + 1) // 2
+        if found.cache.needed_bytes(middle) <= left(middle):
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 def _memory(found: Fit, device: Device) -> tuple[Verdict, str, str]:

@@ -9,6 +9,7 @@ from components.document.plans import plan_models
 from tests.rendering import document
 
 BOX = {"gpu": "b100", "gpu_count": 2, "vcpu": 64, "memory_gib": 512, "usd_per_hour": 3.0}
+SMALL = {"gpu": "l4", "gpu_count": 1, "vcpu": 8, "memory_gib": 32, "usd_per_hour": 0.5}
 GPU = {
     "memory_gib": 95.0,
     "compute_capability": 10.0,
@@ -50,10 +51,44 @@ def test_a_price_of_ones_own_comes_before_the_catalogues() -> None:
     assert plan.usd_per_hour == 0.5
 
 
-def test_a_gpu_of_ones_own_comes_before_the_catalogues() -> None:
-    value = _document({"gpus": {"l4": {"memory_gib": 8.0}}})
-    (plan,) = plan_models(parse_document(value))["akko-coder"].plans
-    assert plan.fit.verdict == "refused"
+@pytest.mark.parametrize(
+    ("hardware", "sentence"),
+    [
+        (
+            {"gpus": {"l4": {"memory_gib": 80.0}}},
+            "gpus.l4.memory_gib is 80, but the catalogue's l4 has 22.0: leave "
+            f"{ROOT}.hardware.gpus.l4 out, or give yours a name that the catalogue does not have",
+        ),
+        (
+            {"gpus": {"l4": {"memory_gib": 22.5, "compute_capability": 9.0}}},
+            "gpus.l4.compute_capability is 9, but the catalogue's l4 has 8.9: leave ",
+        ),
+        (
+            {"instance_types": {"g6.2xlarge": {**SMALL, "gpu": "h100"}}},
+            "instance_types.g6.2xlarge.gpu is 'h100', but the catalogue's g6.2xlarge has 'l4'",
+        ),
+        (
+            {"instance_types": {"g6.2xlarge": {**SMALL, "gpu_count": 4}}},
+            "instance_types.g6.2xlarge.gpu_count is 4, but the catalogue's g6.2xlarge has 1: ",
+        ),
+        (
+            {"instance_types": {"g6.2xlarge": {**SMALL, "memory_gib": 64}}},
+            "instance_types.g6.2xlarge.memory_gib is 64, but the catalogue's g6.2xlarge has 32: ",
+        ),
+    ],
+)
+def test_a_name_of_the_catalogue_stands_for_the_catalogues_facts(
+    hardware: dict[str, Any], sentence: str
+) -> None:
+    said = _refusal(_document(hardware))
+    assert said.startswith(f"{ROOT}.hardware.{sentence}")
+    assert "\n" not in said
+
+
+def test_a_machine_of_the_catalogue_may_be_repeated_with_another_price() -> None:
+    value = _document({"instance_types": {"g6.2xlarge": SMALL}})
+    (plan,) = plan_models(read_document(value))["akko-coder"].plans
+    assert plan.usd_per_hour == 0.5
 
 
 def test_a_gpu_without_speed_has_no_price_a_token() -> None:
@@ -81,6 +116,8 @@ def test_a_compute_capability_is_read_as_nvidia_writes_it(
             f"{ROOT}.hardware.gpus; did you mean l40s or l4 or l40?",
         ),
         ({"prices": {"g6.2xlarg": 1.0}}, "prices.g6.2xlarg is the price of no machine: the "),
+        ({"prices": {"g6.2xlarge": "1"}}, "prices.g6.2xlarge is '1': input should be a valid num"),
+        ({"prices": {"g6.2xlarge": True}}, "prices.g6.2xlarge is True: input should be a valid"),
         ({"prices": {"g6.2xlarge": 0}}, "prices.g6.2xlarge is 0: input should be greater than 0"),
         ({"gpus": {"b100": {"memory_gib": -1}}}, "gpus.b100.memory_gib is -1: input should be "),
         ({"gpus": {"b100": {}}}, "gpus.b100.memory_gib is missing (Total of one GPU as CUDA"),

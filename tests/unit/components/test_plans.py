@@ -15,13 +15,13 @@ from tests.rendering import document
 
 KEY = f"{ROOT}.models.akko-coder"
 POOL = f"{ROOT}.node_pools.l4.instance_types"
-LLAMA_70B = {
-    "source": "meta-llama/Llama-3.3-70B-Instruct",
-    "revision": "6f6073b423013f6a7d4d9f39144961bfbfbc386b",
-}
 QWEN_32B = {
     "source": "Qwen/Qwen3-32B",
     "revision": "9216db5781bf21249d130ec9da846c4624c16137",
+}
+MIXTRAL = {
+    "source": "mistralai/Mixtral-8x7B-Instruct-v0.1",
+    "revision": "eba92302a2861cdc0098cc54bc9f17cb2c47eb61",
 }
 AWQ = {
     "source": "Qwen/Qwen2.5-7B-Instruct-AWQ",
@@ -32,7 +32,8 @@ AWQ = {
 def changed(change: Mapping[str, Any], *types: str) -> dict[str, Any]:
     """The production document with another model and other machines."""
     value = document("production")
-    value["models"]["akko-coder"] |= change
+    model = value["models"]["akko-coder"]
+    model |= {"cache": {**model["cache"], "size_gib": 150}, **change}
     if types:
         value["node_pools"]["l4"] |= {"instance_types": list(types), "max_gpus": 64}
     return value
@@ -61,7 +62,7 @@ def test_a_length_beyond_the_model_is_refused_with_the_engines_words_and_the_lim
     assert refusal(changed({"max_model_len": 40_000})) == (
         f"{KEY} would not start on g6.2xlarge and g6.4xlarge of pool l4: max_model_len is 40,000, "
         'but the model was made for 32,768 tokens; vLLM would say: "User-specified max_model_len '
-        "(40000) is greater than the derived max_model_len (max_position_embeddings=32768 or "
+        "(40000) is greater than the derived max_model_len (max_position_embeddings=32768.0 or "
         f"model_max_length=None in model's config.json).\"; set {KEY}.max_model_len to 32768"
     )
 
@@ -171,9 +172,9 @@ def test_less_memory_than_the_plan_expects_is_a_warning() -> None:
 def test_an_image_that_hides_its_version_is_planned_as_the_locked_one() -> None:
     (said,) = planned({"image": "docker.io/vllm/vllm-openai:nightly"}).warnings
     assert said.startswith(f"{KEY}.image does not say its version by a tag such as v0.31.0")
-    tagged = planned({"image": "registry.local:5000/vllm:v0.20.1"})
+    tagged = planned({"image": "docker.io/vllm/vllm-openai:v0.32.0"})
     assert tagged.warnings == ()
-    assert tagged.plans[0].load.engine_version == (0, 20, 1)
+    assert tagged.plans[0].load.engine_version == (0, 32, 0)
 
 
 def test_a_model_without_a_lock_is_refused_with_the_command_that_makes_one() -> None:
@@ -250,7 +251,7 @@ def test_a_known_architecture_is_not_overridden() -> None:
 
 def test_a_large_model_on_four_gpus_of_one_node_is_planned() -> None:
     """Row B1."""
-    found = planned({**LLAMA_70B, "tensor_parallel": 4}, "p4de.24xlarge")
+    found = planned({**MIXTRAL, "tensor_parallel": 4}, "p4de.24xlarge")
     assert found.verdict == "will start"
     assert found.host is not None
     assert found.host.shm_gib == 4

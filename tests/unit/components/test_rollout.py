@@ -178,6 +178,7 @@ def test_a_node_with_a_server_is_never_consolidated() -> None:
 
 def test_the_simulated_node_class_changes_nothing_else_of_a_pool() -> None:
     changed = document("production")
+    changed["cluster"]["server"] = "https://127.0.0.1:6443"
     changed["cluster"]["node_class"] = {"kind": "KWOKNodeClass", "name": "default"}
     (simulated,), (real,) = (
         of_kind(rendered, "NodePool") for rendered in (render(changed), stack("production"))

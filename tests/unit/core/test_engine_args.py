@@ -21,7 +21,7 @@ from components.core.engine_args.flags import REMOVED, UnknownVersionError
 from components.core.images import image
 
 NAMES = st.text(string.ascii_letters + string.digits + "-./_:", min_size=1, max_size=30).filter(
-    lambda name: not name.startswith("-")
+    lambda name: not name.startswith("-") and name != "None"
 )
 EXTRAS = st.lists(
     st.sampled_from(
@@ -143,7 +143,7 @@ def test_extra_arguments_are_known_to_the_engine_and_contradict_no_setting(
         _with(extra_args=extra)
 
 
-@pytest.mark.parametrize("name", ["", "-m", "a$(B)"])
+@pytest.mark.parametrize("name", ["", "-m", "a$(B)", "None"])
 def test_a_name_that_the_command_line_cannot_carry_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="cannot be a model or served name"):
         _with(model=name)

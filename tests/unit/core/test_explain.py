@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from components.core.explain import explain
+from components.core.explain import explain, plain, shortened
 from components.core.settings import DnsLabel, PositiveInt, Settings
 
 
@@ -150,3 +150,28 @@ def test_sentences_come_in_the_order_of_the_model() -> None:
         "house.pets.tom",
         "house.names.0",
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("4096", "'4096'"),
+        (4096, "4096"),
+        ({"a": [1, 2]}, "{'a': [1, 2]}"),
+        ([[[["deep"]]]], "[[[[...]]]]"),
+        (2**50_000, "a number of 50001 bits"),
+    ],
+    ids=["text", "number", "mapping", "deep", "long number"],
+)
+def test_a_value_is_repeated_as_far_as_somebody_reads_it(value: object, text: str) -> None:
+    assert shortened(value) == text
+
+
+def test_a_long_text_is_cut() -> None:
+    assert len(shortened("x" * 10_000_000)) < 210
+
+
+def test_a_text_is_made_one_line_that_a_terminal_does_not_obey() -> None:
+    assert plain("a\x1b[31m\r\n\u202eb\u2028 caf\xe9") == (
+        r"a\x1b[31m\r\n\u202eb\u2028 caf" + "\xe9"
+    )

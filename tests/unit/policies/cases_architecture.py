@@ -33,6 +33,13 @@ CASES = (
     _case("good", "an empty override", _with("--hf-overrides={}")),
     _case("bad", "an override", _with(f"--hf-overrides={_OTHER}")),
     _case("bad", "an override in two words", _with("--hf-overrides", _OTHER)),
+    _case("bad", "a nested one", _with(f'--hf-overrides={{"text_config":{_OTHER}}}')),
+    _case("bad", "another type of model", _with('--hf-overrides={"model_type": "llama"}')),
+    _case("bad", "the configuration of another model", _with("--hf-config-path=org/other")),
+    _case("bypass", "that one abbreviated", _with("--hf_config", "org/other")),
+    _case("bypass", "a nested part", _with("--hf-overrides.text_config.model_type=llama")),
+    _case("good", "the model's own configuration", _with("--hf-config-path=None")),
+    _case("good", "a nested override of something else", _with('--hf-overrides={"a":{"b": 1}}')),
     _case(
         "bad",
         "a note on the Deployment",

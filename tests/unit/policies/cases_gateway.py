@@ -34,6 +34,11 @@ def _command(*words: object) -> Json:
     return put(drop(GATEWAY, *CONTAINER, "args"), *CONTAINER, "command", value=list(words))
 
 
+def _second(key: str) -> Json:
+    reference = {"secretKeyRef": {"name": "akko-gateway", "key": key}}
+    return put(GATEWAY, *ENV, 1, value={"name": "PROVIDER_KEY_X", "valueFrom": reference})
+
+
 _LITERAL = {"name": MASTER, "value": "akko-dev-litellm-key"}
 
 CONTAINER_CASES = (
@@ -52,6 +57,8 @@ CONTAINER_CASES = (
         drop(_command("python", "litellm/proxy/prisma_migration.py"), *ENV),
         "",
     ),
+    _case("bad", "its key sent to a provider", _second("master-key"), f"{PATH}.env[1]"),
+    _case("good", "another key of the same Secret", _second("salt-key"), ""),
     _case("bad", "no environment", drop(GATEWAY, *ENV), PATH),
     _case("bad", "another key only", put(GATEWAY, *ENTRY, "name", value="OTHER"), f"{PATH}.env"),
     _case("bad", "a literal key", put(GATEWAY, *ENTRY, value=_LITERAL), KEY_PATH, CREDENTIALS),

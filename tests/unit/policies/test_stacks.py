@@ -40,8 +40,8 @@ def test_a_real_stack_breaks_no_policy(stack: str) -> None:
         ),
         (
             {
-                "source": "meta-llama/Llama-3.1-8B-Instruct",
-                "revision": "0e9e39f249a16976918f6564b8830bc894c89659",
+                "source": "Qwen/Qwen3-8B",
+                "revision": "b968826d9c46dd6066d109eabc6255188de91218",
                 "kv_cache_dtype": "fp8",
                 "max_model_len": 32769,
             },

@@ -12,6 +12,7 @@ import yaml
 
 from tests.rendering import document
 from tools.planner.command import main
+from tools.planner.table import Sheet, print_markdown, print_table
 
 Write = Callable[[Mapping[str, Any]], Path]
 
@@ -115,7 +116,35 @@ def test_a_model_outside_is_a_row_that_is_not_planned(
         "secret": secret,
     }
     assert main(["--stack=trial", "--markdown"], project(value)) == 0
-    assert "| frontier | external |  | not planned |" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    leaves = (
+        "inference:platform.models.frontier: prompts leave the cluster for api.openai.com: all "
+        "that ask for frontier"
+    )
+    assert "| frontier | external |  | not planned |" in said
+    assert f"- `warning: {leaves}`" in said.splitlines()
+    assert main(["--stack=trial", "--json"], project(value)) == 0
+    assert json.loads(capsys.readouterr().out)["models"]["frontier"]["warnings"] == [leaves]
+
+
+def test_markdown_shows_links_and_markup_and_makes_none(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    line = "[here](https://x.example) ``@all`` <b>\x1b[2J\n# title"
+    print_markdown(Sheet(("a",), [("x|y\x1b",)], [line]))
+    cell, said = capsys.readouterr().out.splitlines()[2:5:2]
+    assert cell == r"| x\|y\x1b |"
+    assert said == r"- ``` [here](https://x.example) ``@all`` <b>\x1b[2J\n# title ```"
+
+
+def test_a_terminal_shows_control_characters_and_does_not_obey(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_table(Sheet(("a",), [("[red]x\x1b[2J",)], ["y\x1b[2J[bold]"]))
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    assert r"[red]x\x1b[2J" in said
+    assert r"y\x1b[2J[bold]" in said
 
 
 @pytest.mark.parametrize(
