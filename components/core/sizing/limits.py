@@ -24,9 +24,9 @@ def refusals(
     """Everything that is wrong whatever the memory; the first is what the engine says first."""
     yield from _known(model, load)
     yield from _length(model, settings)
+    yield from _batch(settings)
     yield from _heads(model, load)
     yield from kernel_refusals(model, device, load)
-    yield from _batch(settings)
     yield from _pictures(model, load, settings)
     yield from _free_memory(device, settings)
 
@@ -35,13 +35,20 @@ def _known(model: Architecture, load: Load) -> Iterator[Refusal]:
     row = known_architectures()["supported"].get(model.name)
     if not row:
         return
-    first, without, _ = row
+    first, without, gone = row
     released = load.engine_version[2] != BETWEEN_RELEASES
     if released and without and load.engine_version <= _version(without):
         asked = ".".join(str(part) for part in load.engine_version)
         yield Refusal(
             f"vLLM {asked} does not know {model.name}; it is there from {first} on",
             f"Model architectures ['{model.name}'] are not supported for now.",
+        )
+    by_transformers = model.model_type in known_architectures()["defaults"]
+    if gone and load.engine_version >= _version(gone) and not by_transformers:
+        yield Refusal(
+            f"vLLM removed {model.name} before {gone}, and transformers has no such model to fall "
+            "back to; take an older engine_version",
+            f"Model architecture {model.name} was supported in vLLM until",
         )
 
 
