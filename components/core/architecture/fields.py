@@ -54,8 +54,9 @@ def known_architectures() -> Mapping[str, Any]:
     """Data of `architectures.json`.
 
     `supported`: an engine class to the first engine version that has it, the version looked at
-    before that did not, and the first one looked at after its removal. `defaults`: what transformers fills
-    in where the config of a model type leaves a key out; `text`: the type of its language model.
+    before that did not, and the first one looked at after its removal. `defaults`: what
+    transformers fills in where the config of a model type leaves a key out; `text`: the type of its
+    language model.
     """
     return json.loads(Path(__file__).with_name("architectures.json").read_text(encoding="utf-8"))
 

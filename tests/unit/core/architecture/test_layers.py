@@ -125,3 +125,18 @@ def test_a_list_of_what_is_no_layer_says_nothing_of_the_layers(key: str, value: 
     changed = architecture(GLM_52, **{key: value})
     assert changed.count("latent") == 78
     assert changed.experts is not None
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"index_topk_freq": 4, "index_skip_topk_offset": 3},
+        {"index_topk_pattern": "FFFSSSFSSSFSSS"},
+        {"indexer_types": ["full"] * 3 + ["shared"] * 3 + (["full"] + ["shared"] * 3) * 2},
+    ],
+)
+def test_layers_share_an_index_by_rule_or_by_list(rule: dict[str, object]) -> None:
+    """`DeepseekV2MLAAttention`: a layer that skips the choice of tokens keeps no index."""
+    layers = architecture(GLM_52, **{"indexer_types": None, "num_hidden_layers": 14} | rule).layers
+    assert [n for n, layer in enumerate(layers) if layer.extra_bytes] == [0, 1, 2, 6, 10]
+    assert all(layer.sparse for layer in layers)

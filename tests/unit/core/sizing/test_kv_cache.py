@@ -189,6 +189,34 @@ def test_before_0_9_windows_are_kept_like_full_attention() -> None:
     assert found.bytes_per_token() == 24 * 8 * 2 * 64 * 2
 
 
+@pytest.mark.parametrize(("version", "groups"), [((0, 13, 0), 1), ((0, 14, 0), 4)])
+def test_chunked_attention_saves_memory_from_0_14_on(
+    version: tuple[int, int, int], groups: int
+) -> None:
+    """VLLM_ALLOW_CHUNKED_LOCAL_ATTN_WITH_HYBRID_KV_CACHE turned from 0 to 1: 12 full layers, 36."""
+    found = layout("meta-llama--Llama-4-Maverick-17B-128E-Instruct", engine_version=version)
+    assert len(found.groups) == groups
+
+
+def test_groups_are_made_of_the_whole_model_and_then_shared_by_stages() -> None:
+    """62 layers on 3 stages: a group of 10 full layers has 4, 3 and 3 of them on a stage."""
+    found = layout(GEMMA3_27B, pipeline_parallel_size=3)
+    assert [len(group.stages) for group in found.groups] == [9, 9, 9, 9, 8, 8, 10]
+    assert found.block_bytes == 4 * 16 * 16 * 2 * 128 * 2
+
+
+def test_mamba_2_keeps_a_checkpoint_besides_from_0_32_on() -> None:
+    """126 blocks of attention, and 3 instead of 2 for each of four groups of Mamba layers."""
+    model = "nvidia--NVIDIA-Nemotron-3-Nano-30B-A3B-FP8"
+    blocks = {
+        version: layout(model, engine_version=version, kv_cache_dtype="bfloat16").request_blocks(
+            262_144
+        )
+        for version in [(0, 31, 0), (0, 32, 0)]
+    }
+    assert blocks == {(0, 31, 0): 134, (0, 32, 0): 138}
+
+
 def test_an_unknown_cache_type_is_named_with_those_that_can_be_sized() -> None:
     with pytest.raises(SizingError, match=r"'turboquant_k3v4' cannot be sized.*fp8"):
         layout(LLAMA_8B, kv_cache_dtype="turboquant_k3v4")

@@ -4,6 +4,8 @@ from typing import Unpack
 
 import pytest
 
+from components.core.architecture import read_architecture
+from components.core.sizing.defaults import resolve
 from components.core.sizing.limits import refusals
 from components.core.sizing.refusal import Refusal
 from components.core.sizing.request import BETWEEN_RELEASES, Load
@@ -125,6 +127,25 @@ def test_an_architecture_that_the_version_does_not_know(version: tuple[int, int,
     """0.8.2 has no Qwen3, 0.8.5 has."""
     found = refused(QWEN3_8B, engine_version=version)
     assert found.error == ("Model architectures ['Qwen3ForCausalLM'] are not supported for now.")
+
+
+@pytest.mark.parametrize(("version", "says"), [((0, 23, 0), False), ((0, 24, 0), True)])
+def test_a_class_that_a_version_removed(version: tuple[int, int, int], *, says: bool) -> None:
+    """`_PREVIOUSLY_SUPPORTED_MODELS` of vLLM; transformers has no class for a `qwen` either."""
+    shape = {"hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32}
+    named = {"architectures": ["QWenLMHeadModel"], "model_type": "qwen", "vocab_size": 151_936}
+    model = read_architecture(named | shape)
+    load = Load(engine_version=version)
+    found = list(refusals(model, device("h100"), load, resolve(model, device("h100"), load)))
+    assert [refusal.error for refusal in found] == (
+        ["Model architecture QWenLMHeadModel was supported in vLLM until"] if says else []
+    )
+
+
+def test_what_the_scheduler_refuses_comes_before_heads() -> None:
+    """vLLM makes the scheduler's configuration before it looks at parallelism."""
+    found = refused(LLAMA_8B, tensor_parallel_size=3, max_num_batched_tokens=8, max_num_seqs=9)
+    assert "max_num_batched_tokens (8)" in found.error
 
 
 def test_a_development_build_may_know_more_than_its_release() -> None:
