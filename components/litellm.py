@@ -23,7 +23,7 @@ from components.core.conventions import GATEWAY_PORT, HOSTS_OUTSIDE, PART_OF
 from components.core.drain import DrainChain
 from components.core.images import image
 from components.document.gateway import GatewaySettings
-from components.document.serving import KeySecret
+from components.document.quantities import KeySecret
 from components.network import (
     egress,
     ingress,

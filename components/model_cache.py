@@ -8,7 +8,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 from pulumi_kubernetes.core.v1 import PodSpecArgsDict
 
-from components.document.serving import ModelCacheSettings
+from components.document.cache import ModelCacheSettings
 from components.network import internet_egress, network_policy, policy_spec
 from components.workloads import Identity
 

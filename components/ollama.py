@@ -18,7 +18,7 @@ from pulumi_kubernetes.networking.v1 import NetworkPolicyPeerArgsDict
 from components.core.conventions import OLLAMA_PORT
 from components.core.drain import DrainChain
 from components.core.images import image
-from components.document.serving import OllamaModelSettings, OllamaServerSettings
+from components.document.ollama_models import OllamaModelSettings, OllamaServerSettings
 from components.network import ingress, network_policy, policy_spec
 from components.pods import (
     environment,

@@ -22,8 +22,9 @@ from components.core.drain import DrainChain
 from components.core.images import image
 from components.document import DocumentError, PlatformSettings, outside
 from components.document.figures import figures
+from components.document.ollama_models import OllamaServerSettings
 from components.document.plans import ModelPlan, plan_models
-from components.document.serving import OllamaServerSettings, VllmServerSettings
+from components.document.vllm_model import VllmServerSettings
 from components.exposure import GatewayRoute
 from components.litellm import Backend, LiteLlmGateway
 from components.model_cache import ModelCache

@@ -18,7 +18,7 @@ from components.core.drain import DrainChain
 from components.core.engine_args import ServeArguments, ServeEnvironment
 from components.core.images import image
 from components.document.host import HostShare
-from components.document.serving import VllmServerSettings
+from components.document.vllm_model import VllmServerSettings
 from components.network import ingress, network_policy, policy_spec
 from components.pods import (
     environment,

@@ -6,7 +6,7 @@ from components.core.engine_args import versions
 from components.core.images import image_version, images
 from components.core.sizing.lines import engine_version
 from components.core.sizing.request import SizingError
-from components.document.serving import VllmServerSettings
+from components.document.vllm_model import VllmServerSettings
 
 
 def planned_version(settings: VllmServerSettings) -> tuple[int, int, int]:

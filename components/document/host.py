@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from components.core.hardware import InstanceType
 from components.core.sizing.plan import Plan
 from components.core.sizing.start_up import NOTHING, Range, total
-from components.document.serving import VllmServerSettings
+from components.document.vllm_model import VllmServerSettings
 
 _PROCESSES = 2
 """The API server and the engine's core, beside one worker a GPU; a CPU each is an assumption, they

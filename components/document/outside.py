@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from components.document.external_model import ExternalModelSettings
 from components.document.providers import HOSTS, host_of, leads_inside, looks_like_key, refusal
-from components.document.serving import ExternalModelSettings
 from components.document.whole import ROOT, PlatformSettings
 
 

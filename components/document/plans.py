@@ -22,7 +22,7 @@ from components.document.host import (
     pod_problems,
     pod_warnings,
 )
-from components.document.serving import VllmServerSettings
+from components.document.vllm_model import VllmServerSettings
 from components.document.whole import ROOT, PlatformSettings
 
 _SEVERITY: tuple[Verdict, ...] = ("will start", "may fail late", "refused")

@@ -8,7 +8,7 @@ from components.core.hardware import GPUS, InstanceType
 from components.core.sizing.fixes import Fix
 from components.core.sizing.plan import Plan
 from components.core.sizing.verdict import Verdict
-from components.document.serving import VllmServerSettings
+from components.document.vllm_model import VllmServerSettings
 from components.document.whole import ROOT
 
 _NAMES = {"tensor_parallel_size": "tensor_parallel"}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from components.core.architecture import Architecture
 from components.core.model_lock import LockedModel
 from components.core.sizing.weights import checkpoint_bytes
-from components.document.serving import VllmServerSettings
+from components.document.vllm_model import VllmServerSettings
 
 _GIB = 2**30
 _PLAIN = (0.7, 1.5)

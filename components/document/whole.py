@@ -12,14 +12,14 @@ from components.document.capacity import (
     HardwareSettings,
     whole_machine_gpus,
 )
+from components.document.external_model import ExternalModelSettings
 from components.document.gateway import ExposureSettings, GatewaySettings
-from components.document.serving import (
-    ExternalModelSettings,
-    ModelSettings,
-    OllamaModelSettings,
-    OllamaServerSettings,
-    VllmServerSettings,
-)
+from components.document.ollama_models import OllamaModelSettings, OllamaServerSettings
+from components.document.vllm_model import VllmServerSettings
+
+ModelSettings = Annotated[
+    VllmServerSettings | OllamaModelSettings | ExternalModelSettings, Field(discriminator="engine")
+]
 
 ROOT = "inference:platform"
 """Key of the document in a stack file."""

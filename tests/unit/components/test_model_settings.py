@@ -11,7 +11,7 @@ from components.core.conventions import ARCHITECTURE_OVERRIDE
 from components.core.engine_args import ServeArguments, flags
 from components.core.model_lock import LOCK_FOLDER, lock_path, lock_text, locked_model
 from components.document import plans
-from components.document.serving import VllmServerSettings
+from components.document.vllm_model import VllmServerSettings
 from tests.rendering import Rendered, document, render
 from tests.unit.components.manifests import one, pod, stack
 

@@ -1,4 +1,4 @@
-"""What a stack may say about its models: on vLLM, on Ollama, or at a provider outside."""
+"""What a stack may say about one model on vLLM."""
 
 from typing import Annotated, Literal
 
@@ -12,40 +12,13 @@ from components.core.settings import (
     ServiceName,
     Settings,
 )
-
-AccessMode = Literal["ReadWriteOnce", "ReadWriteMany"]
+from components.document.cache import ModelCacheSettings
+from components.document.quantities import Cpus, MemoryGib, Tokens
 
 _HUB_ID = (
     r"^[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*/[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$"
 )
 _CLASS = r"^[A-Za-z][A-Za-z0-9_]*$"
-
-Tokens = Annotated[PositiveInt, Field(le=2**24)]
-"""A count of tokens; no published model reaches 16 million, so a larger number is a slip."""
-
-Cpus = Annotated[PositiveInt, Field(le=1024)]
-MemoryGib = Annotated[PositiveInt, Field(le=2**16)]
-"""Both far above the catalogue's largest machine, so a larger number is a slip."""
-
-
-class ModelCacheSettings(Settings):
-    """Where weights are kept."""
-
-    storage_class: Annotated[
-        DnsLabel,
-        Field(description="StorageClass of the volume, lower-case letters, digits and '-'."),
-    ]
-    kind: Annotated[
-        Literal["gp3", "io2", "efs", "fsx-lustre", "nvme"] | None,
-        Field(
-            description="What the volume is, for the start-up estimate; left out, the class's name "
-            "if it is one of these."
-        ),
-    ] = None
-    access_mode: Annotated[
-        AccessMode, Field(description="ReadWriteMany lets servers on several nodes share it.")
-    ] = "ReadWriteOnce"
-    size_gib: Annotated[PositiveInt, Field(description="Size of the volume, GiB.")]
 
 
 class DirectClient(Settings):
@@ -157,72 +130,3 @@ class VllmServerSettings(Settings):
     def gpus(self) -> int:
         """GPUs that all replicas take together."""
         return self.replicas * self.tensor_parallel
-
-
-class OllamaModelSettings(Settings):
-    """What a stack may say about one model on Ollama."""
-
-    engine: Annotated[Literal["ollama"], Field(description="Ollama on CPU, for development.")]
-    source: Annotated[
-        str,
-        Field(
-            pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*:[A-Za-z0-9][A-Za-z0-9._-]*$",
-            description="Library name:tag.",
-        ),
-    ]
-    max_model_len: Annotated[Tokens, Field(description="Tokens of prompt and answer together.")]
-
-
-class OllamaServerSettings(Settings):
-    """The one server that runs a stack's Ollama models, one request at a time."""
-
-    service_name: ServiceName
-    cpu: Annotated[Cpus, Field(description="CPUs to request.")] = 4
-    memory_gib: Annotated[MemoryGib, Field(description="Memory of the pod, GiB.")] = 8
-    cache: ModelCacheSettings
-    image: Annotated[
-        ImageReference | None, Field(description="Image of the engine; left out, the locked one.")
-    ] = None
-
-
-class KeySecret(Settings):
-    """A Secret of the stack's namespace, put there by the organisation's secret store."""
-
-    name: Annotated[
-        DnsLabel, Field(description="Name of the Secret, lower-case letters, digits and '-'.")
-    ]
-    key: Annotated[
-        str,
-        Field(
-            pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
-            max_length=253,
-            description="Key in it, letters, digits, '.', '_' and '-'.",
-        ),
-    ]
-
-
-class ExternalModelSettings(Settings):
-    """What a stack may say about a model of a provider outside, which only the gateway calls."""
-
-    engine: Annotated[Literal["external"], Field(description="A provider outside the cluster.")]
-    provider_model: Annotated[
-        str,
-        Field(
-            pattern=r"^[a-z0-9_]+/[A-Za-z0-9][A-Za-z0-9._:/-]*$",
-            description="LiteLLM's provider/model, of a provider that takes one API key.",
-        ),
-    ]
-    api_base: Annotated[
-        str | None,
-        Field(
-            pattern=r"^https://([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*(/[A-Za-z0-9._/-]*)?$",
-            description="https:// address by host name on port 443, where it is not the "
-            "provider's own.",
-        ),
-    ] = None
-    secret: Annotated[KeySecret, Field(description="Where the provider's API key is.")]
-
-
-ModelSettings = Annotated[
-    VllmServerSettings | OllamaModelSettings | ExternalModelSettings, Field(discriminator="engine")
-]

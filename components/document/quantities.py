@@ -1,0 +1,30 @@
+"""Numbers and names that several parts of the stack document share."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from components.core.settings import DnsLabel, PositiveInt, Settings
+
+Tokens = Annotated[PositiveInt, Field(le=2**24)]
+"""A count of tokens; no published model reaches 16 million, so a larger number is a slip."""
+
+Cpus = Annotated[PositiveInt, Field(le=1024)]
+MemoryGib = Annotated[PositiveInt, Field(le=2**16)]
+"""Both far above the catalogue's largest machine, so a larger number is a slip."""
+
+
+class KeySecret(Settings):
+    """A Secret of the stack's namespace, put there by the organisation's secret store."""
+
+    name: Annotated[
+        DnsLabel, Field(description="Name of the Secret, lower-case letters, digits and '-'.")
+    ]
+    key: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+            max_length=253,
+            description="Key in it, letters, digits, '.', '_' and '-'.",
+        ),
+    ]
