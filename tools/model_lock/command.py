@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime
@@ -29,6 +28,7 @@ from components.core.model_lock import (
     lock_text,
     read_lock_file,
 )
+from tools.atomic_file import replace_text
 from tools.model_lock.access import Hub, hub_from
 from tools.model_lock.files import CONFIG, INDEX, Selection, select
 from tools.model_lock.hub import RemoteFile, Repository, read_json, read_repository
@@ -124,26 +124,13 @@ def write_lock(model: LockedModel, path: Path) -> None:
     Raises:
         ToolError: It could not be written; what was there is still there.
     """
-    temporary: Path | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            temporary = Path(file.name)
-            file.write(lock_text(model.model_dump(mode="json")))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)  # a temporary file is private, a committed one is not
-        temporary.replace(path)
+        replace_text(path, lock_text(model.model_dump(mode="json")))
     except OSError as error:
         raise ToolError(
             f"The lock {path} could not be written ({error.strerror}), nothing has changed; make "
             f"room or correct its permissions and run it again."
         ) from error
-    finally:
-        if temporary:
-            temporary.unlink(missing_ok=True)  # gone already where it has taken the lock's place
 
 
 def _find(hub: Hub, source: str, revision: str, day: date) -> tuple[LockedModel, Selection, str]:

@@ -25,8 +25,7 @@ from components.core.model_lock import (
     locked_names,
     read_lock_file,
 )
-from components.core.sizing.lines import engine_version
-from components.core.sizing.request import Load, Model, SizingError, Traffic
+from components.core.sizing.request import Load, Model, SizingError, Traffic, engine_version
 from components.document import ROOT, DocumentError, PlatformSettings, outside, parse_document
 from components.document.capacity import HardwareSettings
 from components.document.figures import figures, machine_figures

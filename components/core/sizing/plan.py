@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from components.core.hardware import InstanceType
+from components.core.sizing.devices import device_of
 from components.core.sizing.fixes import Fix, nearest_fixes
-from components.core.sizing.request import Device, Load, Model, SizingError, Traffic
+from components.core.sizing.request import Load, Model, SizingError, Traffic
 from components.core.sizing.speed import replica_bounds
 from components.core.sizing.start_up import Phase, Range, StartUp, phases, total
 from components.core.sizing.throughput import Bounds, usd_per_million_tokens
@@ -19,7 +20,7 @@ _RANK_GIB = 2.0
 _SHM_GIB = 1.0
 """/dev/shm of a replica on one GPU, and again for each further GPU: NCCL and the engine's message
 queues fail at the runtime's 64 MiB (vLLM issue 1710); the size is an assumption with margin."""
-_HOURS_PER_MONTH = 730
+HOURS_PER_MONTH = 730
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Plan:
     @property
     def usd_per_month(self) -> float | None:
         """Price of a replica for 730 hours."""
-        return None if self.usd_per_hour is None else self.usd_per_hour * _HOURS_PER_MONTH
+        return None if self.usd_per_hour is None else self.usd_per_hour * HOURS_PER_MONTH
 
 
 def plan(
@@ -108,8 +109,15 @@ def plan(
     found = fit(model.architecture, device, load, model.weight_bytes)
     users = _users(found, traffic)
     limits = replica_bounds(model, machine, load, found, users=users, traffic=traffic)
+    share_lost = None
+    if limits and _over_pcie(machine, load):
+        unlinked = replica_bounds(
+            model, machine, load, found, users=users, traffic=traffic, linked=False
+        )
+        if unlinked:
+            share_lost = 1 - limits.tokens_per_second / unlinked.tokens_per_second
     hourly = _hourly(machine, load)
-    tokens = _useful(limits) * load.data_parallel_size
+    tokens = 0 if limits is None else limits.tokens_per_second * load.data_parallel_size
     shm = _SHM_GIB * load.tensor_parallel_size
     ranks = load.tensor_parallel_size * load.data_parallel_size
     return Plan(
@@ -127,28 +135,7 @@ def plan(
         usd_per_million_tokens=None
         if hourly is None or tokens <= 0
         else usd_per_million_tokens(hourly, tokens, utilisation=traffic.utilization),
-        notes=tuple(
-            _notes(
-                machine,
-                load,
-                limits,
-                replica_bounds(
-                    model, machine, load, found, users=users, traffic=traffic, linked=False
-                ),
-            )
-        ),
-    )
-
-
-def device_of(machine: InstanceType) -> Device:
-    """One GPU of a machine, with the memory that CUDA reports."""
-    gpu = machine.gpu
-    return Device(
-        gpu.name,
-        (gpu.cuda_memory_mib or gpu.memory_mib) / 1024,
-        gpu.compute_capability,
-        gpu.unified_memory,
-        machine.nvlink,
+        notes=tuple(_notes(machine, load, share_lost)),
     )
 
 
@@ -174,10 +161,6 @@ def _hourly(machine: InstanceType, load: Load) -> float | None:
     return machine.usd_per_hour * gpus / machine.gpu_count
 
 
-def _useful(limits: Bounds | None) -> float:
-    return 0.0 if limits is None else limits.tokens_per_second
-
-
 def _start_up(model: Model, load: Load, found: Fit, start: Start) -> StartUp:
     stored = model.weight_bytes or checkpoint_bytes(model.architecture)
     eager = load.enforce_eager
@@ -193,15 +176,17 @@ def _start_up(model: Model, load: Load, found: Fit, start: Start) -> StartUp:
     )
 
 
-def _notes(
-    machine: InstanceType, load: Load, limits: Bounds | None, unlinked: Bounds | None
-) -> Sequence[str]:
+def _over_pcie(machine: InstanceType, load: Load) -> bool:
+    """Whether the replica's exchanges go without NVLink."""
+    return load.tensor_parallel_size > 1 and not machine.nvlink
+
+
+def _notes(machine: InstanceType, load: Load, share_lost: float | None) -> Sequence[str]:
     notes: list[str] = []
-    if load.tensor_parallel_size > 1 and not machine.nvlink:
+    if _over_pcie(machine, load):
         lost = ""
-        if limits and unlinked:
-            share = 1 - limits.tokens_per_second / unlinked.tokens_per_second
-            lost = f": their exchanges take at least {share:.0%} of a step"
+        if share_lost is not None:
+            lost = f": their exchanges take at least {share_lost:.0%} of a step"
         notes.append(
             f"{load.tensor_parallel_size} GPUs of {machine.name} talk over PCIe, not NVLink{lost}"
         )

@@ -1,5 +1,6 @@
 """What is asked of the planner: a GPU's memory, and the engine's settings with its own names."""
 
+import re
 from dataclasses import dataclass
 
 from components.core.architecture import Architecture
@@ -10,9 +11,27 @@ NEWEST = (0, 33, 0)
 BETWEEN_RELEASES = 99
 """Patch level of a development build: it has what comes after the last patch, and perhaps more."""
 
+_OLDEST = (0, 6, 0)
+_VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
+
 
 class SizingError(ValueError):
     """The question cannot be answered as asked; the text is one sentence."""
+
+
+def engine_version(text: str) -> tuple[int, int, int]:
+    """Read `0.31.0`, `v0.10.2` or `0.8.5.post1`; `0.18.1rc1.dev3` is later than all of 0.18.
+
+    Raises:
+        SizingError: It does not begin like a version.
+    """
+    found = _VERSION.match(text.strip())
+    if found is None:
+        raise SizingError(f"engine_version is {text!r}; write it like 0.31.0")
+    if (int(found[1]), int(found[2]), 0) < _OLDEST:
+        raise SizingError(f"engine_version {text} is too old; 0.6 to 0.33 are known")
+    between = "rc" in text or "dev" in text
+    return int(found[1]), int(found[2]), BETWEEN_RELEASES if between else int(found[3] or 0)
 
 
 @dataclass(frozen=True)
