@@ -8,6 +8,7 @@ from pulumi_kubernetes.networking.v1 import (
     NetworkPolicyEgressRuleArgsDict,
     NetworkPolicyIngressRuleArgsDict,
     NetworkPolicyPeerArgsDict,
+    NetworkPolicyPortArgsDict,
     NetworkPolicySpecArgsDict,
 )
 
@@ -51,6 +52,19 @@ def egress(
 ) -> NetworkPolicyEgressRuleArgsDict:
     """Reach one TCP port of peers."""
     return {"to": list(peers), "ports": [{"protocol": "TCP", "port": port}]}
+
+
+def group_rules(
+    pod_labels: Mapping[str, str],
+) -> tuple[Sequence[NetworkPolicyIngressRuleArgsDict], Sequence[NetworkPolicyEgressRuleArgsDict]]:
+    """Ways in and out among the pods of a server on several nodes, and for nobody else.
+
+    Rendezvous, collectives and the engine's messages each take ports that are chosen at start; what
+    is sent there is trusted by who gets it (the engine's messages are pickles).
+    """
+    peers = [same_namespace(pod_labels)]
+    ports: list[NetworkPolicyPortArgsDict] = [{"protocol": "TCP", "port": 1024, "end_port": 65_535}]
+    return [{"from_": peers, "ports": ports}], [{"to": peers, "ports": ports}]
 
 
 def internet_egress() -> NetworkPolicyEgressRuleArgsDict:

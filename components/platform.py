@@ -24,6 +24,8 @@ from components.document import DocumentError, PlatformSettings, outside
 from components.document.figures import figures
 from components.document.ollama_models import OllamaServerSettings
 from components.document.plans import ModelPlan, plan_models
+from components.document.replacement import replacement
+from components.document.replacement import sentence as replacement_sentence
 from components.document.vllm_model import VllmServerSettings
 from components.exposure import GatewayRoute
 from components.litellm import Backend, LiteLlmGateway
@@ -31,6 +33,8 @@ from components.model_cache import ModelCache
 from components.namespace import PlatformNamespace
 from components.network import other_namespace, same_namespace
 from components.node_pools import GpuNodePool
+from components.priorities import ServingPriorities, priority_class
+from components.vllm_pods import preload_pod
 from components.workloads import Identity
 
 
@@ -64,6 +68,8 @@ class Platform(pulumi.ComponentResource):
         namespace = PlatformNamespace(settings.namespace, opts=child)
         inside = pulumi.ResourceOptions(parent=self, depends_on=[namespace])
         plans = plan_models(settings)
+        if plans:
+            ServingPriorities("priorities", settings.namespace, opts=child)
         for found in plans.values():
             _vllm_server(found, settings, drain, inside)
         if settings.ollama is not None:
@@ -104,20 +110,24 @@ def _vllm_server(
         who=who,
         claim_name=claim,
         preload_name=f"{model.service_name}-preload-{_short_hash(_weights(model))}",
-        preload_pod=vllm.preload_pod(model, claim),
+        preload_pod=preload_pod(model, claim),
         opts=opts,
     )
     direct = [other_namespace(c.namespace, c.pod_labels) for c in model.direct_clients]
-    vllm.VllmServer(
+    deployed = vllm.VllmServer(
         alias,
-        model,
+        found,
         who=vllm_identity(alias, settings),
         claim_name=claim,
         callers=[*_engine_callers(settings), *direct],
         drain=drain,
-        placement=vllm.Placement(found.host, settings.spare_gpus(model.pool)),
+        placement=vllm.Placement(
+            surge=replacement(settings, found).surge,
+            priority_class=priority_class(settings.namespace, model.traffic_class),
+        ),
         opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[cache])),
     )
+    pulumi.log.info(replacement_sentence(settings, found), deployed)
 
 
 def _ollama_server(
@@ -209,6 +219,7 @@ def vllm_identity(alias: str, settings: PlatformSettings) -> Identity:
     """Names and labels of one model's server."""
     model = settings.vllm_models[alias]
     who = _identity("vllm", model.service_name, settings, "engine", "models", alias)
+    who = replace(who, traffic=model.traffic_class)
     if model.architecture is None:
         return who
     note = {ARCHITECTURE_OVERRIDE: f"{model.source} served as {model.architecture}"}

@@ -1,6 +1,7 @@
 """What every pod of the platform shares: hardening, scratch folders, spread, roll-out."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from pulumi_kubernetes.apps.v1 import DeploymentStrategyArgsDict
 from pulumi_kubernetes.core.v1 import (
@@ -82,15 +83,18 @@ def environment(values: Mapping[str, str]) -> list[EnvVarArgsDict]:
     return [{"name": name, "value": value} for name, value in values.items()]
 
 
-def resources(cpu: int, memory_gib: int, *, gpus: int = 0) -> ResourceRequirementsArgsDict:
+def resources(
+    cpu: int, memory_gib: int, *, gpus: int = 0, firm: Mapping[str, str] = MappingProxyType({})
+) -> ResourceRequirementsArgsDict:
     """Requests and limits: memory and GPUs equal in both, CPU may burst (no throttling).
 
     Args:
         cpu: Requested CPUs.
         memory_gib: Memory in GiB.
         gpus: Whole GPUs.
+        firm: Further resources as quantities, equal in both.
     """
-    firm = {"memory": f"{memory_gib}Gi"}
+    firm = {"memory": f"{memory_gib}Gi", **firm}
     if gpus:
         firm[GPU_RESOURCE] = str(gpus)
     return {"requests": {"cpu": str(cpu), **firm}, "limits": dict(firm)}

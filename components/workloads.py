@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, cast
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -9,7 +10,8 @@ from pulumi_kubernetes.apps.v1 import DeploymentSpecArgsDict, DeploymentStrategy
 from pulumi_kubernetes.core.v1 import PodSpecArgsDict
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
 
-from components.core.conventions import Role, labels, selector
+from components.core.conventions import TRAFFIC, Role, labels, selector
+from components.document.vllm_features import TrafficClass
 from components.pods import spread
 
 HTTP = "http"
@@ -26,6 +28,7 @@ class Identity:
         namespace: Where it lives.
         role: Its part in the platform.
         annotations: Of its pods; the key of the stack document that it came from.
+        traffic: What an engine serves.
     """
 
     app: str
@@ -33,11 +36,13 @@ class Identity:
     namespace: str
     role: Role
     annotations: Mapping[str, str]
+    traffic: TrafficClass | None = None
 
     @property
     def labels(self) -> dict[str, str]:
         """Labels of every object."""
-        return labels(self.app, self.name, self.role)
+        traffic = {TRAFFIC: self.traffic} if self.traffic else {}
+        return {**labels(self.app, self.name, self.role), **traffic}
 
     @property
     def selector(self) -> dict[str, str]:
@@ -90,9 +95,7 @@ def server(
     Returns:
         The Service, through which clients reach it inside the cluster only.
     """
-    k8s.core.v1.ServiceAccount(
-        who.name, metadata=who.metadata(), automount_service_account_token=False, opts=opts
-    )
+    server_account(who, opts)
     patience = pulumi.CustomTimeouts(
         create=f"{replicas.start_seconds}s", update=f"{replicas.start_seconds}s"
     )
@@ -123,6 +126,37 @@ def server(
         },
         opts=opts,
     )
+
+
+def server_account(who: Identity, opts: pulumi.ResourceOptions) -> None:
+    """The account of a server's pods, which may do nothing and gets no token."""
+    k8s.core.v1.ServiceAccount(
+        who.name, metadata=who.metadata(), automount_service_account_token=False, opts=opts
+    )
+
+
+def camel(value: Any) -> Any:  # noqa: ANN401 - any part of a manifest
+    """A manifest under the names of the API, for a custom resource, whose SDK does not rename.
+
+    Names of variables, labels and resources are values there or have no lower-case word after an
+    underscore, except in maps of strings, which are left as they are.
+    """
+    if isinstance(value, list):
+        return [camel(each) for each in cast("list[Any]", value)]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: each if name in _FREE_KEYS else camel(each)
+        for name, each in ((_camel_name(k), v) for k, v in cast("dict[str, Any]", value).items())
+    }
+
+
+_FREE_KEYS = frozenset({"matchLabels", "nodeSelector", "limits", "requests", "labels"})
+
+
+def _camel_name(name: str) -> str:
+    first, *rest = name.rstrip("_").split("_")
+    return first + "".join(word.capitalize() for word in rest)
 
 
 def deployment_spec(

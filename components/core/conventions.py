@@ -11,6 +11,13 @@ VLLM_PORT = 8000
 OLLAMA_PORT = 11434
 """Port of Ollama's API server, its default."""
 
+GROUP_LABEL = "leaderworkerset.sigs.k8s.io/group-index"
+RANK_LABEL = "leaderworkerset.sigs.k8s.io/worker-index"
+"""Labels by which LeaderWorkerSet numbers its groups, and the pods of a group; its leader is 0."""
+
+TRAFFIC = "inference-platform/traffic"
+"""Label on a server's pods: `interactive`, or `batch`, which gives way to it."""
+
 GPU_RESOURCE = "nvidia.com/gpu"
 """Extended resource of NVIDIA's device plugin; also the key of the taint on GPU nodes."""
 

@@ -6,6 +6,10 @@ from pydantic import Field
 
 from components.core.settings import DnsLabel, PositiveInt, Settings
 
+_WORDS = r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*"
+HubId = Annotated[str, Field(pattern=f"^{_WORDS}/{_WORDS}$", description="Hub id, org/name.")]
+"""A repository of the hub; it can be neither an option of a command nor a way out of a folder."""
+
 Tokens = Annotated[PositiveInt, Field(le=2**24)]
 """A count of tokens; no published model reaches 16 million, so a larger number is a slip."""
 

@@ -96,6 +96,6 @@ class PlatformSettings(Settings):
         replicas: Counter[int] = Counter()
         for model in self.vllm_models.values():
             if model.pool == pool:
-                replicas[model.tensor_parallel] += model.replicas
+                replicas[model.gpus_per_node] += model.replicas * model.nodes
         sizes = {machines[name].gpu_count for name in settings.instance_types if name in machines}
         return settings.max_gpus - whole_machine_gpus(replicas, sizes)

@@ -49,8 +49,8 @@ class Plan:
         fit: How a GPU's memory is shared out, and the verdict.
         fixes: What would help, nearest first; empty where it starts.
         concurrency: Requests of the typical length at once, at most `max_num_seqs`.
-        shm_gib: /dev/shm to give the pod, GiB; counts against its memory.
-        host_memory_gib: Memory to request for the pod, GiB, shm included.
+        shm_gib: /dev/shm to give each pod, GiB; counts against its memory.
+        host_memory_gib: Memory to request for each pod, GiB, shm included.
         phases: Of a start.
         bounds: The roofline; None where the GPU's speed is not known.
         usd_per_hour: Share of the machine's price by GPUs; None where no price is known.
@@ -118,8 +118,8 @@ def plan(
             share_lost = 1 - limits.tokens_per_second / unlinked.tokens_per_second
     hourly = _hourly(machine, load)
     tokens = 0 if limits is None else limits.tokens_per_second * load.data_parallel_size
-    shm = _SHM_GIB * load.tensor_parallel_size
-    ranks = load.tensor_parallel_size * load.data_parallel_size
+    # The engine keeps KV entries that left the GPUs in a file below /dev/shm.
+    shm = _SHM_GIB * load.gpus_per_node + load.kv_offloading_size
     return Plan(
         model=model.name,
         machine=machine.name,
@@ -128,7 +128,7 @@ def plan(
         fixes=nearest_fixes(model.architecture, model.weight_bytes, machine, load, found),
         concurrency=users,
         shm_gib=shm,
-        host_memory_gib=_PROCESS_GIB + _RANK_GIB * ranks + shm,
+        host_memory_gib=_PROCESS_GIB + _RANK_GIB * load.gpus_per_node + shm,
         phases=phases(_start_up(model, load, found, start)),
         bounds=limits,
         usd_per_hour=hourly,
@@ -140,6 +140,11 @@ def plan(
 
 
 def _check_machine(machine: InstanceType, load: Load) -> None:
+    if load.gpus_per_node > machine.gpu_count and load.nnodes > 1:
+        raise SizingError(
+            f"{load.gpus} GPUs on {load.nnodes} machines are {load.gpus_per_node} each, but "
+            f"{machine.name} has {machine.gpu_count}; choose a larger machine, or more of them"
+        )
     if load.tensor_parallel_size > machine.gpu_count:
         raise SizingError(
             f"tensor_parallel_size is {load.tensor_parallel_size}, but {machine.name} has "
@@ -157,8 +162,7 @@ def _users(found: Fit, traffic: Traffic) -> int:
 def _hourly(machine: InstanceType, load: Load) -> float | None:
     if machine.usd_per_hour is None:
         return None
-    gpus = load.tensor_parallel_size * load.pipeline_parallel_size * load.data_parallel_size
-    return machine.usd_per_hour * gpus / machine.gpu_count
+    return machine.usd_per_hour * load.gpus / machine.gpu_count
 
 
 def _start_up(model: Model, load: Load, found: Fit, start: Start) -> StartUp:

@@ -66,6 +66,8 @@ class Load:
         tensor_parallel_size: GPUs that share every layer.
         pipeline_parallel_size: Stages that share the layers.
         data_parallel_size: Whole copies side by side.
+        nnodes: Machines that share the GPUs of all of them evenly.
+        kv_offloading_size: Host memory for KV entries that leave the GPUs, GiB.
         max_model_len: Tokens of prompt and answer; None is the model's own length.
         gpu_memory_utilization: Share of the GPU's total memory, above 0, at most 1.
         max_num_seqs: Requests in one step.
@@ -90,6 +92,8 @@ class Load:
     tensor_parallel_size: int = 1
     pipeline_parallel_size: int = 1
     data_parallel_size: int = 1
+    nnodes: int = 1
+    kv_offloading_size: float = 0
     max_model_len: int | None = None
     gpu_memory_utilization: float | None = None
     max_num_seqs: int | None = None
@@ -108,6 +112,16 @@ class Load:
     language_model_only: bool = False
     expert_parallel: bool = False
     prefix_caching: bool | None = None
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of the whole engine."""
+        return self.tensor_parallel_size * self.pipeline_parallel_size * self.data_parallel_size
+
+    @property
+    def gpus_per_node(self) -> int:
+        """GPUs of one machine of it."""
+        return -(-self.gpus // self.nnodes)
 
 
 @dataclass(frozen=True)

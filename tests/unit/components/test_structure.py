@@ -20,6 +20,7 @@ TYPES = {
         "inference:network:PlatformNamespace",
         "inference:network:GatewayRoute",
         "inference:capacity:GpuNodePool",
+        "inference:capacity:ServingPriorities",
         "inference:storage:ModelCache",
         "inference:serving:VllmServer",
         "inference:gateway:LiteLlmGateway",
@@ -62,6 +63,8 @@ INVENTORY = {
         "NodePool l4",
         "PersistentVolumeClaim akko-coder-cache",
         "PodDisruptionBudget akko-akko-litellm",
+        "PriorityClass akko-batch",
+        "PriorityClass akko-interactive",
         "Service akko-akko-litellm",
         "Service akko-akko-vllm",
         "ServiceAccount akko-akko-litellm",
@@ -71,6 +74,7 @@ INVENTORY = {
 
 OWNERS = {
     "inference:capacity:GpuNodePool": {"NodePool"},
+    "inference:capacity:ServingPriorities": {"PriorityClass"},
     "inference:gateway:LiteLlmGateway": {
         "ConfigMap",
         "Deployment",
@@ -140,7 +144,7 @@ def test_every_object_carries_its_explicit_name_and_namespace(name: str) -> None
     for item in _objects(stack(name)):
         metadata = item.inputs["metadata"]
         assert metadata["name"]
-        cluster_wide = item.inputs["kind"] in {"Namespace", "NodePool"}
+        cluster_wide = item.inputs["kind"] in {"Namespace", "NodePool", "PriorityClass"}
         assert metadata.get("namespace") == (None if cluster_wide else "akko")
 
 
