@@ -87,6 +87,10 @@ def _document(project: Path, stack: str) -> PlatformSettings:
 
 def _model(arguments: argparse.Namespace, project: Path) -> int:
     lock = _lock(arguments.model)
+    if lock.adapter is not None:
+        raise ToolError(
+            f"{lock.source} is an adapter of {lock.adapter.base}: --model takes a model"
+        )
     hardware = (
         _document(project, arguments.stack).hardware if arguments.stack else HardwareSettings()
     )
