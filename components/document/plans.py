@@ -195,6 +195,11 @@ def _architecture(key: str, settings: VllmServerSettings, lock: LockedModel) -> 
     """
     known = known_architectures()["supported"]
     own = own_architecture(lock)
+    if lock.adapter is not None:
+        raise ArchitectureError(
+            f"{key}.source is {lock.source}, an adapter and no model: name the model that it was "
+            f"made for, {lock.adapter.base}"
+        )
     if settings.architecture is None:
         try:
             return read_architecture(lock.config)
