@@ -24,6 +24,7 @@ from typing import Any, cast
 _LEAST_DRIVER = {"11": 450, "12": 525, "13": 580}
 """Oldest driver of each CUDA (docs.nvidia.com/deploy/cuda-compatibility, minor versions)."""
 _NODE = "look for Xid in the node's kernel log, drain it, reboot or replace it"
+_LIBCUDA = "load the node's libcuda, not the image's own; reboot the node after a driver update"
 _DRIVER = "update the node's driver, or take an engine image of an older CUDA"
 
 
@@ -37,7 +38,7 @@ class Fault(Enum):
     NO_DEVICE = 14, "gpu-not-detected", "no GPU", "request nvidia.com/gpu, see to the device plugin"
     NO_LIBRARY = 15, "gpu-not-detected", "no driver libraries", "use the runtime class nvidia"
     OLD_DRIVER = 16, "cuda-driver-mismatch", "driver older than the image's CUDA", _DRIVER
-    MISMATCH = 17, "cuda-driver-mismatch", "driver and libcuda differ", "reboot the updated node"
+    MISMATCH = 17, "cuda-driver-mismatch", "driver and libcuda differ", _LIBCUDA
     FABRIC = 18, "peer-access", "NVLink is not up", "start the node's nvidia-fabricmanager"
     CUDA = 19, "broken-gpu", "CUDA fails", _NODE
     FEWER = 20, "gpu-not-detected", "fewer GPUs", "request as many nvidia.com/gpu"
@@ -138,10 +139,9 @@ _SAID = {
     "too old": Fault.OLD_DRIVER,
     "Error 802": Fault.FABRIC,
     "Error 803": Fault.MISMATCH,
-    "Error 804": Fault.OLD_DRIVER,
+    "Error 804": Fault.MISMATCH,
 }
-_NO_GPU = ("no NVIDIA driver", "No CUDA GPUs")
-_HELD = ("out of memory", "busy or unavailable")
+_HELD = re.compile("out of memory|busy or unavailable")
 _NO_KERNEL = "no kernel image"
 
 
@@ -158,29 +158,30 @@ def judge(facts: Facts, plan: Plan) -> list[Finding]:
 
 def _cuda(facts: Facts, plan: Plan) -> Finding:
     """Why CUDA did not get to its end."""
-    said = facts.error.rpartition("an error? ")[2].partition(". ")[0]
+    said = re.split(r"\. (?=[A-Z])", facts.error.rpartition("an error? ")[2])[0]
     gpus = f"{plan.gpus} GPU" + (f" {plan.gpu}" if plan.gpu else "")
     if not facts.error:
         waited = f"no answer in {plan.timeout_seconds:g} s at: {facts.step}"
         return Finding(Fault.HANG, gpus, f"{waited}, {_driver(facts)}")
     if not facts.cuda:
         return Finding(Fault.TORCH, gpus, f'"{said}" at: {facts.step}')
-    if any(text in facts.error for text in _NO_GPU):
-        return _no_gpu(facts, gpus)
+    if re.search("no NVIDIA driver|No CUDA GPUs", facts.error):
+        return _no_gpu(facts, gpus, said)
     fault = next((each for text, each in _SAID.items() if text in facts.error), Fault.CUDA)
-    oldest = _LEAST_DRIVER.get(facts.cuda.partition(".")[0], "its own")
+    oldest = _LEAST_DRIVER.get(facts.cuda.partition(".")[0], "of that time")
     needed = f"CUDA {facts.cuda} with driver {oldest} or newer"
-    return Finding(fault, needed, f'{_driver(facts)}: "{said}"')
+    planned = needed if fault is Fault.OLD_DRIVER else gpus
+    return Finding(fault, planned, f'{_driver(facts)}: "{said}"')
 
 
-def _no_gpu(facts: Facts, gpus: str) -> Finding:
+def _no_gpu(facts: Facts, gpus: str, said: str) -> Finding:
     cuda, nvidia = facts.cuda_visible_devices, facts.nvidia_visible_devices
-    if cuda is not None and cuda in {"", "-1", "NoDevFiles"}:
+    if cuda in ("", "-1", "NoDevFiles"):
         return Finding(Fault.HIDDEN, gpus, f'CUDA_VISIBLE_DEVICES="{cuda}"')
     if facts.devices:
         fault = Fault.LOST if "No CUDA GPUs" in facts.error else Fault.NO_LIBRARY
-        return Finding(fault, gpus, f'{" ".join(facts.devices)}, but "{facts.error[:35]}"')
-    if nvidia is not None and nvidia in {"", "none", "void"}:
+        return Finding(fault, gpus, f'{" ".join(facts.devices)}, but "{said}"')
+    if nvidia in ("", "none", "void"):
         return Finding(Fault.HIDDEN, gpus, f'NVIDIA_VISIBLE_DEVICES="{nvidia}"')
     fault = Fault.NO_DEVICE if facts.driver else Fault.NO_DRIVER
     return Finding(fault, gpus, f"no /dev/nvidia*, {_driver(facts)} on the node")
@@ -213,13 +214,13 @@ def _one_gpu(gpu: Gpu, plan: Plan) -> Iterator[Finding]:
     if has < least or _NO_KERNEL in gpu.error:
         needed = ".".join(map(str, least)) or "of the image"
         yield Finding(Fault.CAPABILITY, f"capability {needed}", f"{'.'.join(map(str, has))}{said}")
-    elif gpu.error and not any(text in gpu.error for text in _HELD):
+    elif gpu.error and not _HELD.search(gpu.error):
         yield Finding(Fault.BROKEN, "a small product", said.strip())
     if gpu.total_mib < plan.memory_mib:
         yield Finding(Fault.SMALL, f"{plan.memory_mib} MiB", f"{gpu.total_mib} of {gpu.name}")
     full = free is not None and free < gpu.total_mib * plan.gpu_memory_utilization
-    if full or any(text in gpu.error for text in _HELD):
-        shown = f"{free} of {gpu.total_mib} MiB{said}"
+    if full or _HELD.search(gpu.error):
+        shown = said.strip() if free is None else f"{free} of {gpu.total_mib} MiB{said}"
         yield Finding(Fault.HELD, f"{plan.gpu_memory_utilization:.0%} free", shown)
 
 
