@@ -209,7 +209,8 @@ def _gpus(facts: Facts, plan: Plan) -> Iterator[Finding]:
 def _one_gpu(gpu: Gpu, plan: Plan) -> Iterator[Finding]:
     said, free = f' "{gpu.error}"' if gpu.error else "", gpu.free_mib
     least, has = plan.compute_capability or (), gpu.compute_capability
-    if not _words(plan.gpu or "") <= _words(gpu.name):
+    wanted, words = (set(re.findall(r"\w+", name.lower())) for name in (plan.gpu or "", gpu.name))
+    if not wanted <= words:
         yield Finding(Fault.OTHER, f"{plan.gpu}", gpu.name)
     if has < least or _NO_KERNEL in gpu.error:
         needed = ".".join(map(str, least)) or "of the image"
@@ -222,10 +223,6 @@ def _one_gpu(gpu: Gpu, plan: Plan) -> Iterator[Finding]:
     if full or _HELD.search(gpu.error):
         shown = said.strip() if free is None else f"{free} of {gpu.total_mib} MiB{said}"
         yield Finding(Fault.HELD, f"{plan.gpu_memory_utilization:.0%} free", shown)
-
-
-def _words(name: str) -> set[str]:
-    return set(re.findall(r"[a-z0-9]+", name.lower()))
 
 
 def summary(facts: Facts) -> str:
