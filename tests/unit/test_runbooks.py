@@ -1,5 +1,6 @@
 """Runbooks: those that programs and README send to exist, none is forgotten, all are whole."""
 
+import json
 import re
 from pathlib import Path
 
@@ -49,6 +50,12 @@ def test_readme_lists_every_code_of_the_preflight_with_its_runbook() -> None:
     )
     told = [(int(code), what, runbook) for code, what, runbook in rows]
     assert told == [(fault.code, fault.what, fault.runbook) for fault in Fault]
+
+
+def test_the_line_that_readme_shows_is_the_program_s() -> None:
+    fault = CHECKOUT / "tests" / "unit" / "programs" / "faults" / "node-without-gpu.json"
+    (line,) = json.loads(fault.read_text(encoding="utf-8"))["lines"]
+    assert f"```\n{line}\n```" in SECTION
 
 
 @pytest.mark.parametrize("name", RUNBOOKS)

@@ -43,7 +43,7 @@ DEVICE_NAMES = {
     "b200": "NVIDIA B200",
     "b300": "NVIDIA B300 SXM6 AC",
 }
-"""As drivers write them."""
+"""As drivers write them; those of the RTX PRO 4500 and the B300 are assumed."""
 
 
 OWN_GPU = replace(
