@@ -77,11 +77,11 @@ def test_a11_a_cuda_that_never_answers_is_called_so_within_its_time(torch: Path)
     """A11: importing torch, or the start of CUDA, hangs on broken drivers."""
     torch.write_text("import time; time.sleep(600)", encoding="utf-8")
     began = time.monotonic()
-    facts = collect(1)
-    assert time.monotonic() - began < 8
-    (finding,) = judge(facts, Plan(gpus=1, timeout_seconds=1))
+    facts = collect(5)
+    assert time.monotonic() - began < 30
+    (finding,) = judge(facts, Plan(gpus=1, timeout_seconds=5))
     assert finding.fault is Fault.HANG
-    assert finding.found.startswith("no answer in 1 s at: import torch")
+    assert finding.found.startswith("no answer in 5 s at: import torch")
 
 
 def test_what_was_known_before_cuda_crashed_is_kept(torch: Path) -> None:
