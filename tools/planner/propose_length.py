@@ -21,7 +21,7 @@ from components.core.architecture import ArchitectureError, read_architecture
 from components.core.explain import plain
 from components.core.hardware import InstanceType
 from components.core.model_lock import ModelLockError, locked_model
-from components.core.sizing.plan import device_of
+from components.core.sizing.devices import device_of
 from components.core.sizing.request import SizingError
 from components.core.sizing.verdict import fit
 from components.document import DocumentError, PlatformSettings
