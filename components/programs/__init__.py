@@ -1,0 +1,1 @@
+"""Programs that run inside containers; they import the standard library and what is there."""
