@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,8 @@ def repository() -> dict[str, bytes]:
     }
 
 
-def locked(files: dict[str, bytes], **changes: Any) -> dict[str, Any]:
-    """A model of a plan: large files by SHA-256, small ones by git's hash, as the hub gives them."""
+def locked(files: dict[str, bytes], **changes: object) -> dict[str, Any]:
+    """A model of a plan: large files by SHA-256, small ones by git's hash, as on the hub."""
     listed = [
         {
             "path": path,
@@ -67,7 +67,6 @@ class Preload:
     volume: Path
     endpoint: str
     plan: dict[str, Any]
-    outputs: list[str] = field(default_factory=list[str])
 
     @property
     def folder(self) -> Path:
@@ -81,7 +80,7 @@ class Preload:
     def environment(self) -> dict[str, str]:
         own = {"HF_TOKEN": TOKEN, "HF_ENDPOINT": self.endpoint, "NO_PROXY": "127.0.0.1"}
         home = {"HOME": str(self.programs / "home"), "PATH": os.environ["PATH"]}
-        return own | home | {"PYTHONDONTWRITEBYTECODE": "1"}
+        return own | home
 
     def start(self, verb: str) -> subprocess.Popen[str]:
         return subprocess.Popen(

@@ -41,7 +41,7 @@ class FileHub:
         instead: Other contents that it sends for some of them.
         refusals: Status, `X-Error-Code` and headers of the next answers, in order.
         refuses: The same for every answer.
-        cuts: After how many bytes the next answers of storage break off, in order.
+        cuts: After how many bytes the next answers for large files break off, in order.
         ranges: Whether storage knows ranges.
         block_seconds: Pause after each block of 64 KiB.
         silent: Whether storage sends headers, then nothing.
@@ -111,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
         start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
         with hub.lock:
             hub.starts.setdefault(path, []).append(start)
-            cut = hub.cuts.pop(0) if hub.cuts else None
+            cut = hub.cuts.pop(0) if hub.cuts and len(content) >= LARGE else None
         if start >= len(content) and start:
             self.refuse(416, {"Content-Range": f"bytes */{len(content)}"})
             return
@@ -193,8 +193,9 @@ class _Server(ThreadingHTTPServer):
 def serve_files(hub: FileHub) -> Generator[FileHub]:
     """Run the hub and its storage host on free loopback ports."""
     with contextlib.ExitStack() as stack:
-        for name, handler in (("endpoint", _Front), ("storage", _Storage)):
-            bound = type("_Bound", (handler,), {"hub": hub})
+        handlers: dict[str, type[_Handler]] = {"endpoint": _Front, "storage": _Storage}
+        for name, handler in handlers.items():
+            bound: type[_Handler] = type("_Bound", (handler,), {"hub": hub})
             server = stack.enter_context(_Server(("127.0.0.1", 0), bound))
             setattr(hub, name, f"http://127.0.0.1:{server.server_address[1]}")
             thread = threading.Thread(
