@@ -163,7 +163,7 @@ def preload_with(python: list[str], folder: Path, endpoint: str) -> Preload:
         "target": str(volume),
         "models": [locked(repository())],
         "pauses_seconds": [0.02] * 3,
-        "timeout_seconds": 1,
+        "timeout_seconds": 20,
     }
     return Preload(python, folder / "programs", volume, endpoint, plan)
 
