@@ -1,7 +1,7 @@
-"""One model on vLLM: its server, its arguments, and the Job that brings its weights.
+"""One model on vLLM: its server and its arguments.
 
-Owns the Deployment, its Service and its network policy. The weights' volume is `model_cache`'s, the
-nodes are `node_pools`'.
+Owns the workload, its Service and its network policy. The weights' volume and the Jobs that fill it
+are `model_cache`'s, the nodes are `node_pools`'.
 """
 
 import json
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_kubernetes.core.v1 import ContainerArgsDict, PodSpecArgsDict, VolumeArgsDict
+from pulumi_kubernetes.core.v1 import ContainerArgsDict, PodSpecArgsDict
 from pulumi_kubernetes.networking.v1 import NetworkPolicyPeerArgsDict
 
 from components.core.conventions import GPU_RESOURCE, VLLM_PORT
@@ -19,6 +19,7 @@ from components.core.engine_args import ServeArguments, ServeEnvironment
 from components.core.images import image
 from components.document.host import HostShare
 from components.document.vllm_model import VllmServerSettings
+from components.model_mount import ModelMount, loader_arguments, weights_path
 from components.network import ingress, network_policy, policy_spec
 from components.pods import (
     environment,
@@ -35,7 +36,6 @@ from components.workloads import HTTP, Identity, Replicas, server
 USER, GROUP = 2000, 0
 """User `vllm` of the image; folders under its home belong to group 0, others are unsupported."""
 
-_MODELS = "/models"
 _HOME = "/home/vllm"
 _PROBE_PERIOD_SECONDS = 10
 _NODE_SECONDS = 900
@@ -69,7 +69,7 @@ class VllmServer(pulumi.ComponentResource):
         settings: VllmServerSettings,
         *,
         who: Identity,
-        claim_name: pulumi.Input[str],
+        mount: ModelMount,
         callers: Sequence[NetworkPolicyPeerArgsDict],
         drain: DrainChain,
         placement: Placement,
@@ -80,25 +80,41 @@ class VllmServer(pulumi.ComponentResource):
         network_policy(
             who.name,
             who.namespace,
-            policy_spec(who.selector, ingress_rules=[ingress(callers, VLLM_PORT)]),
+            policy_spec(
+                who.selector,
+                ingress_rules=[ingress(callers, VLLM_PORT)],
+                egress_rules=mount.egress,
+            ),
             child,
         )
-        shared = settings.cache.access_mode == "ReadWriteMany"
         replicas = Replicas(
             count=settings.replicas,
-            strategy=rollout(surge=shared and placement.spare_gpus >= settings.tensor_parallel),
+            strategy=rollout(
+                surge=mount.surges and placement.spare_gpus >= settings.tensor_parallel
+            ),
             grace_seconds=drain.pod_grace_seconds,
             start_seconds=_NODE_SECONDS + settings.startup_seconds,
         )
-        pod = server_pod(name, settings, placement.host, drain, claim_name)
-        self.service_name = server(who, replicas, pod, VLLM_PORT, child).metadata.name
+        pod = server_pod(name, settings, placement.host, drain, mount)
+        service = server(
+            who,
+            replicas,
+            pod,
+            VLLM_PORT,
+            child,
+            claim_templates=mount.claim_templates,
+            account_annotations=mount.account_annotations,
+        )
+        self.service_name = service.metadata.name
         self.register_outputs({"service_name": self.service_name})
 
 
 def serve_arguments(alias: str, settings: VllmServerSettings, drain: DrainChain) -> ServeArguments:
     """The engine's arguments; it answers to its alias and, for direct clients, to its hub id."""
     return ServeArguments(
-        model=_model_path(settings),
+        model=weights_path(
+            settings.cache, settings.service_name, settings.source, settings.revision
+        ),
         served_model_names=(alias, settings.source),
         max_model_len=settings.max_model_len,
         gpu_memory_utilization=settings.gpu_memory_utilization,
@@ -109,7 +125,7 @@ def serve_arguments(alias: str, settings: VllmServerSettings, drain: DrainChain)
         quantization=settings.quantization,
         dtype=settings.dtype,
         enforce_eager=settings.enforce_eager,
-        extra_args=_served_as(settings),
+        extra_args=(*_served_as(settings), *loader_arguments(settings.cache)),
         port=VLLM_PORT,
         shutdown_timeout_seconds=drain.shutdown_timeout_seconds,
     )
@@ -137,7 +153,7 @@ def server_pod(
     settings: VllmServerSettings,
     host: HostShare,
     drain: DrainChain,
-    claim_name: pulumi.Input[str],
+    mount: ModelMount,
 ) -> PodSpecArgsDict:
     """The server's pod: weights read-only, everything else it writes in scratch folders.
 
@@ -147,7 +163,7 @@ def server_pod(
         "name": "vllm",
         "image": settings.image or image("vllm"),
         "args": list(serve_arguments(alias, settings, drain).render()),
-        "env": environment(serve_environment(settings).render()),
+        "env": environment({**serve_environment(settings).render(), **mount.environment}),
         "ports": [{"name": HTTP, "container_port": VLLM_PORT}],
         "resources": resources(host.cpu, host.memory_gib, gpus=settings.tensor_parallel),
         "startup_probe": http_probe(
@@ -160,62 +176,24 @@ def server_pod(
         "liveness_probe": liveness_probe("/health", HTTP),
         "lifecycle": {"pre_stop": {"sleep": {"seconds": drain.pre_stop_seconds}}},
         "volume_mounts": [
-            {"name": "models", "mount_path": _MODELS, "read_only": True},
+            *mount.mounts,
             *mounts(home=_HOME, tmp="/tmp", shm="/dev/shm"),
         ],
     }
     pod = hardened_pod(
         [container],
         [
-            _models_volume(claim_name),
+            *mount.volumes,
             scratch("home", "10Gi"),
             scratch("tmp", "5Gi"),
             scratch("shm", f"{host.shm_gib}Gi", memory=True),
         ],
         uid=USER,
         group=GROUP,
+        init_containers=mount.init_containers,
     )
     return {
         **pod,
-        "node_selector": {"karpenter.sh/nodepool": settings.pool},
+        "node_selector": {"karpenter.sh/nodepool": settings.pool, **mount.node_labels},
         "tolerations": [{"key": GPU_RESOURCE, "operator": "Exists", "effect": "NoSchedule"}],
     }
-
-
-def preload_pod(settings: VllmServerSettings, claim_name: str) -> PodSpecArgsDict:
-    """The pod that downloads the pinned revision into the cache, by the hub client of the image.
-
-    A flat folder a revision, so that an older one stays whole while its servers still run. The
-    second step holds every file against the hub: where the hub does not answer, the first one calls
-    a half-filled folder a success.
-    """
-
-    def step(name: str, *command: str) -> ContainerArgsDict:
-        return {
-            "name": name,
-            "image": settings.image or image("vllm"),
-            "command": ["hf", *command, settings.source],
-            "args": [f"--revision={settings.revision}", f"--local-dir={_model_path(settings)}"],
-            "env": environment(
-                {"HOME": "/tmp", "HF_HOME": "/tmp/hf", "HF_HUB_DISABLE_TELEMETRY": "1"}
-            ),
-            "resources": resources(1, 4),
-            "volume_mounts": mounts(models=_MODELS, tmp="/tmp"),
-        }
-
-    return hardened_pod(
-        [step("verify", "cache", "verify", "--fail-on-missing-files")],
-        [_models_volume(claim_name), scratch("tmp", "5Gi")],
-        uid=USER,
-        group=GROUP,
-        init_containers=[step("download", "download")],
-    )
-
-
-def _model_path(settings: VllmServerSettings) -> str:
-    """Where this revision lies on the cache volume."""
-    return f"{_MODELS}/{settings.source}/{settings.revision}"
-
-
-def _models_volume(claim_name: pulumi.Input[str]) -> VolumeArgsDict:
-    return {"name": "models", "persistent_volume_claim": {"claim_name": claim_name}}

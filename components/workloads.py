@@ -1,12 +1,20 @@
 """The objects that every server of the platform consists of, built one way for all of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_kubernetes as k8s
-from pulumi_kubernetes.apps.v1 import DeploymentSpecArgsDict, DeploymentStrategyArgsDict
-from pulumi_kubernetes.core.v1 import PodSpecArgsDict
+from pulumi_kubernetes.apps.v1 import (
+    DeploymentSpecArgsDict,
+    DeploymentStrategyArgsDict,
+    StatefulSetSpecArgsDict,
+)
+from pulumi_kubernetes.core.v1 import (
+    PersistentVolumeClaimArgsDict,
+    PodSpecArgsDict,
+    PodTemplateSpecArgsDict,
+)
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
 
 from components.core.conventions import Role, labels, selector
@@ -77,8 +85,11 @@ def server(
     pod: PodSpecArgsDict,
     port: int,
     opts: pulumi.ResourceOptions,
+    *,
+    claim_templates: Sequence[PersistentVolumeClaimArgsDict] = (),
+    account_annotations: Mapping[str, str] | None = None,
 ) -> k8s.core.v1.Service:
-    """Account, Deployment, Service and, for several replicas, disruption budget of a server.
+    """Account, workload, Service and, for several replicas, disruption budget of a server.
 
     Args:
         who: Names and labels.
@@ -86,22 +97,26 @@ def server(
         pod: Its pod, with one container port called `http`.
         port: TCP port of the Service.
         opts: Parent and dependencies of the objects.
+        claim_templates: Volumes that each pod has for itself; the workload is then a StatefulSet,
+            else a Deployment.
+        account_annotations: Further annotations of the account, such as its role in a cloud.
 
     Returns:
         The Service, through which clients reach it inside the cluster only.
     """
     k8s.core.v1.ServiceAccount(
-        who.name, metadata=who.metadata(), automount_service_account_token=False, opts=opts
-    )
-    patience = pulumi.CustomTimeouts(
-        create=f"{replicas.start_seconds}s", update=f"{replicas.start_seconds}s"
-    )
-    k8s.apps.v1.Deployment(
         who.name,
-        metadata=who.metadata(),
-        spec=deployment_spec(who, replicas, pod),
-        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(custom_timeouts=patience)),
+        metadata={
+            **who.metadata(),
+            "annotations": {**who.annotations, **(account_annotations or {})},
+        },
+        automount_service_account_token=False,
+        opts=opts,
     )
+    if claim_templates:
+        _stateful_set(who, replicas, pod, opts, port=port, claim_templates=claim_templates)
+    else:
+        _deployment(who, replicas, pod, opts)
     if replicas.count > 1:
         k8s.policy.v1.PodDisruptionBudget(
             who.name,
@@ -125,6 +140,59 @@ def server(
     )
 
 
+def _deployment(
+    who: Identity, replicas: Replicas, pod: PodSpecArgsDict, opts: pulumi.ResourceOptions
+) -> None:
+    k8s.apps.v1.Deployment(
+        who.name,
+        metadata=who.metadata(),
+        spec=deployment_spec(who, replicas, pod),
+        opts=_patient(opts, replicas.start_seconds),
+    )
+
+
+def _stateful_set(
+    who: Identity,
+    replicas: Replicas,
+    pod: PodSpecArgsDict,
+    opts: pulumi.ResourceOptions,
+    *,
+    port: int,
+    claim_templates: Sequence[PersistentVolumeClaimArgsDict],
+) -> None:
+    """The workload, and the headless Service that gives each pod a name of its own."""
+    headless = k8s.core.v1.Service(
+        f"{who.name}-pods",
+        metadata=who.metadata(f"{who.name}-pods"),
+        spec={
+            "type": "ClusterIP",
+            "cluster_ip": "None",
+            "selector": who.selector,
+            "ports": [{"name": HTTP, "port": port, "target_port": HTTP, "protocol": "TCP"}],
+        },
+        opts=opts,
+    )
+    one_by_one = replicas.count * (replicas.start_seconds + replicas.grace_seconds)
+    k8s.apps.v1.StatefulSet(
+        who.name,
+        metadata=who.metadata(),
+        spec=stateful_set_spec(who, replicas, pod, claim_templates),
+        opts=pulumi.ResourceOptions.merge(
+            _patient(opts, one_by_one),
+            pulumi.ResourceOptions(
+                depends_on=[headless],
+                # The claims are there already, and grow by themselves; a template cannot change.
+                ignore_changes=["spec.volumeClaimTemplates"],
+            ),
+        ),
+    )
+
+
+def _patient(opts: pulumi.ResourceOptions, seconds: int) -> pulumi.ResourceOptions:
+    patience = pulumi.CustomTimeouts(create=f"{seconds}s", update=f"{seconds}s")
+    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(custom_timeouts=patience))
+
+
 def deployment_spec(
     who: Identity, replicas: Replicas, pod: PodSpecArgsDict
 ) -> DeploymentSpecArgsDict:
@@ -135,13 +203,45 @@ def deployment_spec(
         "strategy": replicas.strategy,
         "progress_deadline_seconds": replicas.start_seconds,
         "revision_history_limit": 3,
-        "template": {
-            "metadata": {"labels": who.labels, "annotations": dict(who.annotations)},
-            "spec": {
-                **pod,
-                "service_account_name": who.name,
-                "termination_grace_period_seconds": replicas.grace_seconds,
-                "topology_spread_constraints": spread(who.selector),
-            },
+        "template": _template(who, replicas, pod, "pod-template-hash"),
+    }
+
+
+def stateful_set_spec(
+    who: Identity,
+    replicas: Replicas,
+    pod: PodSpecArgsDict,
+    claim_templates: Sequence[PersistentVolumeClaimArgsDict],
+) -> StatefulSetSpecArgsDict:
+    """`spec` of the StatefulSet: pods start together and are replaced one after the other.
+
+    Claims stay when it goes: they are the stack's, which made and filled them before it.
+    """
+    return {
+        "service_name": f"{who.name}-pods",
+        "replicas": replicas.count,
+        "selector": {"match_labels": who.selector},
+        "pod_management_policy": "Parallel",
+        "update_strategy": {"type": "RollingUpdate"},
+        "persistent_volume_claim_retention_policy": {
+            "when_deleted": "Retain",
+            "when_scaled": "Retain",
+        },
+        "revision_history_limit": 3,
+        "template": _template(who, replicas, pod, "controller-revision-hash"),
+        "volume_claim_templates": list(claim_templates),
+    }
+
+
+def _template(
+    who: Identity, replicas: Replicas, pod: PodSpecArgsDict, revision_label: str
+) -> PodTemplateSpecArgsDict:
+    return {
+        "metadata": {"labels": who.labels, "annotations": dict(who.annotations)},
+        "spec": {
+            **pod,
+            "service_account_name": who.name,
+            "termination_grace_period_seconds": replicas.grace_seconds,
+            "topology_spread_constraints": spread(who.selector, revision_label),
         },
     }

@@ -12,7 +12,7 @@ from components.core.settings import (
     ServiceName,
     Settings,
 )
-from components.document.cache import ModelCacheSettings
+from components.document.cache import ModelCache
 from components.document.quantities import Cpus, MemoryGib, Tokens
 
 _HUB_ID = (
@@ -118,7 +118,7 @@ class VllmServerSettings(Settings):
         Field(le=86_400, description="Loading, compiling and graphs, once weights are there."),
     ] = 900
     traffic: TrafficSettings = TrafficSettings()
-    cache: ModelCacheSettings
+    cache: Annotated[ModelCache, Field(description="Where the weights are kept.")]
     direct_clients: Annotated[
         tuple[DirectClient, ...], Field(description="Pods that may call without the gateway.")
     ] = ()

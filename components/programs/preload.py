@@ -1,0 +1,5 @@
+"""Placeholder of the program that fetches, checks, copies and collects weights."""
+
+import sys
+
+sys.exit("the program is not here yet")
