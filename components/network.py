@@ -75,6 +75,22 @@ def internet_egress() -> NetworkPolicyEgressRuleArgsDict:
     }
 
 
+def private_egress(network: str) -> NetworkPolicyEgressRuleArgsDict:
+    """Reach HTTPS servers of one private network that the document names."""
+    return {
+        "to": [{"ip_block": {"cidr": network}}],
+        "ports": [{"protocol": "TCP", "port": 443}],
+    }
+
+
+def pod_identity_egress() -> NetworkPolicyEgressRuleArgsDict:
+    """Reach the agent of EKS Pod Identity on the node, at its fixed link-local address."""
+    return {
+        "to": [{"ip_block": {"cidr": "169.254.170.23/32"}}],
+        "ports": [{"protocol": "TCP", "port": 80}],
+    }
+
+
 def dns_egress() -> NetworkPolicyEgressRuleArgsDict:
     """Resolve names at the cluster's DNS service."""
     return {

@@ -84,19 +84,27 @@ def environment(values: Mapping[str, str]) -> list[EnvVarArgsDict]:
 
 
 def resources(
-    cpu: int, memory_gib: int, *, gpus: int = 0, firm: Mapping[str, str] = MappingProxyType({})
+    cpu: int,
+    memory_gib: int,
+    *,
+    gpus: int = 0,
+    disk_gib: int = 0,
+    more: Mapping[str, str] = MappingProxyType({}),
 ) -> ResourceRequirementsArgsDict:
-    """Requests and limits: memory and GPUs equal in both, CPU may burst (no throttling).
+    """Requests and limits: memory, disk and GPUs equal in both, CPU may burst (no throttling).
 
     Args:
         cpu: Requested CPUs.
         memory_gib: Memory in GiB.
         gpus: Whole GPUs.
-        firm: Further resources as quantities, equal in both.
+        disk_gib: Disk of the node that the pod's own folders and logs may take, GiB; 0 for no say.
+        more: Further resources as quantities, equal in both.
     """
-    firm = {"memory": f"{memory_gib}Gi", **firm}
+    firm = {"memory": f"{memory_gib}Gi", **more}
     if gpus:
         firm[GPU_RESOURCE] = str(gpus)
+    if disk_gib:
+        firm["ephemeral-storage"] = f"{disk_gib}Gi"
     return {"requests": {"cpu": str(cpu), **firm}, "limits": dict(firm)}
 
 
@@ -121,8 +129,15 @@ def http_probe(path: str, port: str | int, *, period: int, failures: int) -> Pro
     }
 
 
-def spread(pod_labels: Mapping[str, str]) -> list[TopologySpreadConstraintArgsDict]:
-    """Replicas on different hosts and zones where there are several."""
+def spread(
+    pod_labels: Mapping[str, str], revision_label: str
+) -> list[TopologySpreadConstraintArgsDict]:
+    """Replicas on different hosts and zones where there are several.
+
+    Args:
+        pod_labels: Of the replicas.
+        revision_label: The label by which their workload tells versions apart.
+    """
     return [
         {
             "max_skew": 1,
@@ -130,7 +145,7 @@ def spread(pod_labels: Mapping[str, str]) -> list[TopologySpreadConstraintArgsDi
             "when_unsatisfiable": "ScheduleAnyway",
             "label_selector": {"match_labels": dict(pod_labels)},
             # Pods of the outgoing version do not count, else a roll-out ends with all on one node.
-            "match_label_keys": ["pod-template-hash"],
+            "match_label_keys": [revision_label],
         }
         for key in ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
     ]

@@ -15,13 +15,8 @@ from components.core.conventions import VLLM_PORT
 from components.core.drain import DrainChain
 from components.document import chat_template
 from components.document.plans import ModelPlan
-from components.network import (
-    group_rules,
-    ingress,
-    network_policy,
-    policy_spec,
-)
-from components.pods import rollout
+from components.model_mount import ModelMount
+from components.network import group_rules, ingress, network_policy, policy_spec
 from components.vllm_group import group_server
 from components.vllm_pods import PodParts, server_pod
 from components.workloads import Identity, Replicas, server
@@ -55,7 +50,7 @@ class VllmServer(pulumi.ComponentResource):
         found: ModelPlan,
         *,
         who: Identity,
-        claim_name: pulumi.Input[str],
+        mount: ModelMount,
         callers: Sequence[NetworkPolicyPeerArgsDict],
         drain: DrainChain,
         placement: Placement,
@@ -71,24 +66,32 @@ class VllmServer(pulumi.ComponentResource):
             policy_spec(
                 who.selector,
                 ingress_rules=[ingress(callers, VLLM_PORT), *inside[0]],
-                egress_rules=inside[1],
+                egress_rules=[*mount.egress, *inside[1]],
             ),
             child,
         )
         assert found.host is not None, "the wiring refuses a model without a plan"
         replicas = Replicas(
             count=settings.replicas,
-            strategy=rollout(surge=placement.surge),
+            surge=placement.surge,
             grace_seconds=drain.pod_grace_seconds,
             start_seconds=_NODE_SECONDS + found.host.startup_seconds,
         )
         parts = PodParts(
-            found, drain, claim_name, placement.priority_class, _template(name, found, who, child)
+            found, drain, mount, placement.priority_class, _template(name, found, who, child)
         )
         if settings.nodes > 1:
             service = group_server(who, replicas, parts, child)
         else:
-            service = server(who, replicas, server_pod(parts), VLLM_PORT, child)
+            service = server(
+                who,
+                replicas,
+                server_pod(parts),
+                VLLM_PORT,
+                child,
+                claim_templates=mount.claim_templates,
+                account_annotations=mount.account_annotations,
+            )
         self.service_name = service.metadata.name
         self.register_outputs({"service_name": self.service_name})
 

@@ -11,9 +11,17 @@ import pulumi_kubernetes as k8s
 from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.core.v1 import PodSpecArgsDict
 
+from components.api_names import api_names
 from components.core.conventions import GROUP_LABEL, RANK_LABEL, VLLM_PORT
 from components.vllm_pods import PodParts, follower_pod, leader_pod
-from components.workloads import HTTP, Identity, Replicas, camel, server_account
+from components.workloads import (
+    HTTP,
+    Identity,
+    Replicas,
+    disruption_budget,
+    patient,
+    server_account,
+)
 
 
 def group_server(
@@ -31,32 +39,18 @@ def group_server(
         The Service, which leads to the groups' leaders.
     """
     server_account(who, opts)
-    patience = pulumi.CustomTimeouts(
-        create=f"{replicas.start_seconds}s", update=f"{replicas.start_seconds}s"
-    )
-    metadata = who.metadata()
     CustomResource(
         f"{who.name}-group",
         api_version="leaderworkerset.x-k8s.io/v1",
         kind="LeaderWorkerSet",
         metadata={
-            **metadata,
+            **who.metadata(),
             "annotations": {**who.annotations, "pulumi.com/waitFor": "condition=Available"},
         },
         spec=group_spec(who, replicas, parts),
-        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(custom_timeouts=patience)),
+        opts=patient(opts, replicas.start_seconds),
     )
-    if replicas.count > 1:
-        k8s.policy.v1.PodDisruptionBudget(
-            who.name,
-            metadata=who.metadata(),
-            spec={
-                "selector": {"match_labels": who.selector},
-                "max_unavailable": 1,
-                "unhealthy_pod_eviction_policy": "IfHealthyBudget",
-            },
-            opts=opts,
-        )
+    disruption_budget(who, replicas, opts)
     return k8s.core.v1.Service(
         f"{who.name}-leaders",
         metadata=who.metadata(),
@@ -77,15 +71,14 @@ def group_spec(who: Identity, replicas: Replicas, parts: PodParts) -> dict[str, 
     layers of a conversation that is gone.
     """
     drain = parts.drain
-    strategy = replicas.strategy["rolling_update"]
     return {
         "replicas": replicas.count,
         "startupPolicy": "LeaderCreated",
         "rolloutStrategy": {
             "type": "RollingUpdate",
             "rollingUpdateConfiguration": {
-                "maxUnavailable": strategy["max_unavailable"],
-                "maxSurge": strategy["max_surge"],
+                "maxUnavailable": 0 if replicas.surge else 1,
+                "maxSurge": 1 if replicas.surge else 0,
             },
         },
         "leaderWorkerTemplate": {
@@ -117,5 +110,5 @@ def _template(who: Identity, pod: PodSpecArgsDict, grace_seconds: int) -> dict[s
     }
     return {
         "metadata": {"labels": who.labels, "annotations": dict(who.annotations)},
-        "spec": camel(spec),
+        "spec": api_names(spec),
     }

@@ -1,10 +1,9 @@
-"""The pods of a vLLM server and of the Job that loads its weights; pure builders."""
+"""The pods of a vLLM server, alone or in a group; pure builders."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import pulumi
 from pulumi_kubernetes.core.v1 import (
     ContainerArgsDict,
     EnvVarArgsDict,
@@ -19,8 +18,9 @@ from components.core.engine_args import ServeEnvironment
 from components.core.images import image
 from components.document.host import HostShare
 from components.document.plans import ModelPlan
-from components.document.serve_line import MODELS, TEMPLATES, folder, serve_arguments
+from components.document.serve_line import TEMPLATES, serve_arguments
 from components.document.vllm_model import VllmServerSettings
+from components.model_mount import ModelMount
 from components.pods import (
     environment,
     hardened_pod,
@@ -51,14 +51,14 @@ class PodParts:
     Attributes:
         found: The model's settings and plan.
         drain: The timing chain.
-        claim_name: Of the volume with the weights.
+        mount: How the pods get at the weights.
         priority_class: Of the pods.
         template: ConfigMap of a chat template of one's own.
     """
 
     found: ModelPlan
     drain: DrainChain
-    claim_name: pulumi.Input[str]
+    mount: ModelMount
     priority_class: str
     template: str | None = None
 
@@ -116,10 +116,10 @@ def _engine(parts: PodParts, *more: str) -> ContainerArgsDict:
         "args": [*arguments.render(), *more],
         "env": _variables(parts),
         "resources": resources(
-            host.cpu, host.memory_gib, gpus=settings.gpus_per_node, firm=_network_devices(settings)
+            host.cpu, host.memory_gib, gpus=settings.gpus_per_node, more=_network_devices(settings)
         ),
         "volume_mounts": [
-            {"name": "models", "mount_path": MODELS, "read_only": True},
+            *parts.mount.mounts,
             *template,
             *mounts(home=_HOME, tmp="/tmp", shm="/dev/shm"),
         ],
@@ -149,7 +149,7 @@ def _variables(parts: PodParts) -> list[EnvVarArgsDict]:
         home=_HOME,
         startup_seconds=parts.host.startup_seconds,
         keep_alive_seconds=_KEEP_ALIVE_SECONDS,
-    ).render()
+    ).render() | dict(parts.mount.environment)
     if parts.settings.nodes == 1:
         return environment(values)
     # The engine listens for its group on this address alone, not on every one of the pod.
@@ -184,7 +184,7 @@ def _pod(parts: PodParts, container: ContainerArgsDict) -> PodSpecArgsDict:
     pod = hardened_pod(
         [container],
         [
-            models_volume(parts.claim_name),
+            *parts.mount.volumes,
             *template,
             scratch("home", "10Gi"),
             scratch("tmp", "5Gi"),
@@ -192,46 +192,14 @@ def _pod(parts: PodParts, container: ContainerArgsDict) -> PodSpecArgsDict:
         ],
         uid=USER,
         group=GROUP,
+        init_containers=parts.mount.init_containers,
     )
     return {
         **pod,
         "priority_class_name": parts.priority_class,
-        "node_selector": {"karpenter.sh/nodepool": parts.settings.pool},
+        "node_selector": {
+            "karpenter.sh/nodepool": parts.settings.pool,
+            **parts.mount.node_labels,
+        },
         "tolerations": [{"key": GPU_RESOURCE, "operator": "Exists", "effect": "NoSchedule"}],
     }
-
-
-def preload_pod(settings: VllmServerSettings, claim_name: str) -> PodSpecArgsDict:
-    """The pod that downloads the pinned revision into the cache, by the hub client of the image.
-
-    A flat folder a revision, so that an older one stays whole while its servers still run. The
-    second step holds every file against the hub: where the hub does not answer, the first one calls
-    a half-filled folder a success.
-    """
-
-    def step(name: str, *command: str) -> ContainerArgsDict:
-        target = folder(settings.source, settings.revision)
-        return {
-            "name": name,
-            "image": settings.image or image("vllm"),
-            "command": ["hf", *command, settings.source],
-            "args": [f"--revision={settings.revision}", f"--local-dir={target}"],
-            "env": environment(
-                {"HOME": "/tmp", "HF_HOME": "/tmp/hf", "HF_HUB_DISABLE_TELEMETRY": "1"}
-            ),
-            "resources": resources(1, 4),
-            "volume_mounts": mounts(models=MODELS, tmp="/tmp"),
-        }
-
-    return hardened_pod(
-        [step("verify", "cache", "verify", "--fail-on-missing-files")],
-        [models_volume(claim_name), scratch("tmp", "5Gi")],
-        uid=USER,
-        group=GROUP,
-        init_containers=[step("download", "download")],
-    )
-
-
-def models_volume(claim_name: pulumi.Input[str]) -> VolumeArgsDict:
-    """The weights' volume."""
-    return {"name": "models", "persistent_volume_claim": {"claim_name": claim_name}}

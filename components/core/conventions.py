@@ -34,7 +34,10 @@ document says what to take it for, so that its plan is a guess."""
 HOSTS_OUTSIDE = "inference-platform/hosts-outside"
 """Annotation on the gateway: the hosts of providers that prompts may go to, with commas between."""
 
-Role = Literal["engine", "gateway", "preload"]
+PRELOAD_PROGRAM = "/programs/preload.py"
+"""Where pods find the program that fetches, checks, copies and collects weights."""
+
+Role = Literal["engine", "gateway", "preload", "collect"]
 
 
 def selector(app: str, instance: str, role: Role) -> dict[str, str]:

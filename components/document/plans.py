@@ -11,9 +11,9 @@ from components.core.hardware import InstanceType
 from components.core.model_lock import LockedModel, ModelLockError, locked_model
 from components.core.sizing.plan import Plan, Start, plan
 from components.core.sizing.request import Load, Model, SizingError, Traffic
-from components.core.sizing.start_up import STORAGE
 from components.core.sizing.verdict import Verdict
-from components.document import engine_checks, engine_image, sentences, weights
+from components.document import cache_room, engine_checks, engine_image, sentences, weights
+from components.document.cache import EbsCache, ModelCache, NvmeCache, storage
 from components.document.host import (
     HostShare,
     holds,
@@ -41,7 +41,7 @@ class ModelPlan:
         warnings: What a reader should know before it is deployed, a sentence each.
         host: What each pod gets; None where there is no plan.
         max_position: Tokens that the model was made for; 0 where nothing is known of it.
-        lock: What its repository holds; None where there is no plan.
+        lock: What its repository holds; None where there is none.
         parts: What is loaded beside it.
     """
 
@@ -92,12 +92,19 @@ def plan_models(document: PlatformSettings) -> Mapping[str, ModelPlan]:
         pool = document.node_pools.get(model.pool)
         types = [machines[name] for name in pool.instance_types if name in machines] if pool else []
         if types:
-            found[alias] = plan_model(alias, model, types)
+            has_token = document.hub.token is not None
+            found[alias] = plan_model(alias, model, types, has_token=has_token)
     return found
 
 
-def plan_model(alias: str, settings: VllmServerSettings, pool: list[InstanceType]) -> ModelPlan:
-    """Plan one model on the machines of its pool."""
+def plan_model(
+    alias: str,
+    settings: VllmServerSettings,
+    pool: list[InstanceType],
+    *,
+    has_token: bool = False,
+) -> ModelPlan:
+    """Plan one model on the machines of its pool; a gated one needs the hub's token."""
     key = f"{ROOT}.models.{alias}"
     try:
         lock = locked_model(settings.source, settings.revision)
@@ -118,7 +125,8 @@ def plan_model(alias: str, settings: VllmServerSettings, pool: list[InstanceType
     problems = (
         *engine_image.unknown_engine(key, settings),
         *engine_checks.disagreements(key, settings, lock, model.architecture, parts),
-        *weights.misfits(key, settings, lock, model.architecture),
+        *weights.misfits(key, settings, lock, model.architecture, has_token=has_token),
+        *cache_room.problems(key, settings, lock, pool),
         *pod_problems(key, settings, kept, host),
         *no_room(key, settings, pool, host),
         *_over_pcie(key, settings, machines),
@@ -129,6 +137,7 @@ def plan_model(alias: str, settings: VllmServerSettings, pool: list[InstanceType
     )
     warnings = (
         *engine_image.image_warnings(key, settings),
+        *cache_room.warnings(key, settings.cache, lock),
         *_override_warning(key, settings, lock),
         *pod_warnings(key, settings, kept),
         *sentences.late(key, settings, kept, fitting),
@@ -180,11 +189,20 @@ def _plans(
 ) -> Iterator[Plan]:
     asked = settings.traffic
     traffic = Traffic(asked.prompt_tokens, asked.output_tokens, asked.utilization)
-    kind = settings.cache.kind or settings.cache.storage_class
-    start = Start(storage=kind if kind in STORAGE else "unknown")
+    start = _start(settings.cache)
     for machine in pool:
         if machine.gpu_count >= settings.gpus_per_node:
             yield plan(model, machine, load_of(settings, parts), traffic, start)
+
+
+def _start(cache: ModelCache) -> Start:
+    return Start(
+        storage=storage(cache),
+        throughput_mib_per_second=cache.throughput_mib_per_second
+        if isinstance(cache, EbsCache)
+        else None,
+        copied_from=storage(cache.shared) if isinstance(cache, NvmeCache) else None,
+    )
 
 
 def _architecture(key: str, settings: VllmServerSettings, lock: LockedModel) -> Architecture:

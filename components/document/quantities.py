@@ -17,6 +17,14 @@ Cpus = Annotated[PositiveInt, Field(le=1024)]
 MemoryGib = Annotated[PositiveInt, Field(le=2**16)]
 """Both far above the catalogue's largest machine, so a larger number is a slip."""
 
+Zone = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z]{2,}(-[a-z]+)+-\d+[a-z]$",
+        description="Availability zone, such as us-east-1a.",
+    ),
+]
+
 
 class KeySecret(Settings):
     """A Secret of the stack's namespace, put there by the organisation's secret store."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from components.document.cache import is_shared
 from components.document.plans import ModelPlan
 from components.document.whole import ROOT, PlatformSettings
 
@@ -30,8 +31,8 @@ def replacement(document: PlatformSettings, found: ModelPlan) -> Replacement:
     """How the servers of a model are replaced: by surge only where one more can exist."""
     model = found.settings
     spare = document.spare_gpus(model.pool)
-    if model.cache.access_mode != "ReadWriteMany":
-        return Replacement(surge=False, reason="its volume is mounted by one pod at a time")
+    if not is_shared(model.cache):
+        return Replacement(surge=False, reason="its volume is mounted by one node at a time")
     if spare < model.gpus_per_replica:
         pool = f"{ROOT}.node_pools.{model.pool}.max_gpus"
         return Replacement(

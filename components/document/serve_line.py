@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from components.core.conventions import VLLM_PORT
 from components.core.drain import DrainChain
 from components.core.engine_args import ServeArguments, Setting
+from components.document.cache import ModelCache, S3Cache
 from components.document.parts import Parts
 from components.document.vllm_features import DraftSettings, NgramSettings
 from components.document.vllm_model import VllmServerSettings
@@ -57,9 +58,17 @@ OWNED: Mapping[str, str] = {
 """The engine's settings that the document has keys for, to those keys."""
 
 
-def folder(source: str, revision: str) -> str:
-    """Where a revision lies on the cache volume."""
-    return f"{MODELS}/{source}/{revision}"
+def streams(cache: ModelCache) -> bool:
+    """Whether the engine itself reads its weights from a bucket."""
+    return isinstance(cache, S3Cache) and cache.reader == "streamer"
+
+
+def place(settings: VllmServerSettings) -> str:
+    """Where revisions lie: the cache's volume, or the address that the engine streams from."""
+    cache = settings.cache
+    if isinstance(cache, S3Cache) and streams(cache):
+        return f"s3://{cache.bucket}/{cache.prefix}/{settings.service_name}"
+    return MODELS
 
 
 def serve_arguments(
@@ -89,6 +98,7 @@ def serve_arguments(
         "enable_prefix_caching": False if settings.prefix_caching == "off" else None,
         "scheduling_policy": None if settings.scheduling == "fcfs" else settings.scheduling,
         "hf_overrides": _served_as(settings),
+        "load_format": "runai_streamer" if streams(settings.cache) else None,
         **dict(_conversation(settings)),
         **dict(_pictures(settings)),
         **dict(_adapters(settings, parts)),
@@ -97,7 +107,9 @@ def serve_arguments(
         "shutdown_timeout": drain.shutdown_timeout_seconds,
     }
     given = {name: value for name, value in rendered.items() if value is not None}
-    return ServeArguments(folder(settings.source, settings.revision), given, settings.extra_args)
+    return ServeArguments(
+        f"{place(settings)}/{settings.source}/{settings.revision}", given, settings.extra_args
+    )
 
 
 def _parallel(settings: VllmServerSettings) -> Iterator[tuple[str, int | bool]]:
@@ -145,7 +157,7 @@ def _adapters(settings: VllmServerSettings, parts: Parts) -> Iterator[tuple[str,
     yield (
         "lora_modules",
         tuple(
-            f"{name}={folder(adapter.source, adapter.revision)}"
+            f"{name}={MODELS}/{adapter.source}/{adapter.revision}"
             for name, adapter in settings.adapters.items()
         ),
     )
@@ -159,5 +171,5 @@ def _speculation(settings: VllmServerSettings) -> Mapping[str, object] | None:
     if isinstance(asked, NgramSettings):
         config |= {"prompt_lookup_max": asked.lookup}
     elif isinstance(asked, DraftSettings):
-        config |= {"model": folder(asked.source, asked.revision)}
+        config |= {"model": f"{MODELS}/{asked.source}/{asked.revision}"}
     return config

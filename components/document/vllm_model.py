@@ -12,7 +12,7 @@ from components.core.settings import (
     ServiceName,
     Settings,
 )
-from components.document.cache import ModelCacheSettings
+from components.document.cache import ModelCache
 from components.document.quantities import Cpus, HubId, MemoryGib, Tokens
 from components.document.vllm_features import AdapterSettings, Speculation, TrafficClass
 
@@ -211,7 +211,7 @@ class VllmServerSettings(Settings):
         ),
     ] = None
     traffic: TrafficSettings = TrafficSettings()
-    cache: ModelCacheSettings
+    cache: Annotated[ModelCache, Field(description="Where the weights are kept.")]
     direct_clients: Annotated[
         tuple[DirectClient, ...], Field(description="Pods that may call without the gateway.")
     ] = ()

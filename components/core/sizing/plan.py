@@ -29,11 +29,15 @@ class Start:
 
     Attributes:
         storage: A key of `start_up.STORAGE`.
+        throughput_mib_per_second: What the volume was bought with; None for the kind's own range.
+        copied_from: Key of the storage that a new pod first copies the weights from, if it does.
         compile_cache: Whether compiled code is shared by the replicas.
         new_node: Whether a node has to be bought first.
     """
 
     storage: str = "unknown"
+    throughput_mib_per_second: float | None = None
+    copied_from: str | None = None
     compile_cache: bool = False
     new_node: bool = True
 
@@ -173,6 +177,8 @@ def _start_up(model: Model, load: Load, found: Fit, start: Start) -> StartUp:
         weight_gib=stored / GIB,
         layers=len(model.architecture.layers),
         storage=start.storage,
+        throughput_mib_per_second=start.throughput_mib_per_second,
+        copied_from=start.copied_from,
         tensor_parallel=load.tensor_parallel_size,
         compile="off" if eager else "warm" if start.compile_cache else "cold",
         graph_sizes=sizes,
