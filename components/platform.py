@@ -23,6 +23,7 @@ from components.core.images import image
 from components.document import DocumentError, PlatformSettings, outside
 from components.document.figures import figures
 from components.document.ollama_models import OllamaServerSettings
+from components.document.ollama_plan import ollama_plan
 from components.document.plans import ModelPlan, plan_models
 from components.document.vllm_model import VllmServerSettings
 from components.exposure import GatewayRoute
@@ -61,7 +62,9 @@ class Platform(pulumi.ComponentResource):
                 drain=drain,
                 opts=child,
             )
-        namespace = PlatformNamespace(settings.namespace, opts=child)
+        namespace = PlatformNamespace(
+            settings.namespace, environment=settings.environment, opts=child
+        )
         inside = pulumi.ResourceOptions(parent=self, depends_on=[namespace])
         plans = plan_models(settings)
         for found in plans.values():
@@ -126,25 +129,28 @@ def _ollama_server(
     drain: DrainChain,
     opts: pulumi.ResourceOptions,
 ) -> None:
-    models = settings.ollama_models
+    planned = ollama_plan(settings, server)
     claim = f"{server.service_name}-models"
-    sources = ",".join(sorted(model.source for model in models.values()))
-    reference = server.image or image("ollama")
+    who = _identity("ollama", server.service_name, settings, "preload", "ollama")
+    program = ollama.verify_program(who, opts)
+    pins = ",".join(f"{source}={digest}" for source, digest in planned.pins.items())
+    made_by = ",".join((pins, server.image or image("ollama"), program.name))
     cache = ModelCache(
         "ollama-cache",
         server.cache,
-        who=_identity("ollama", server.service_name, settings, "preload", "ollama"),
+        who=who,
         claim_name=claim,
-        preload_name=f"{server.service_name}-preload-{_short_hash(sources + reference)}",
-        preload_pod=ollama.preload_pod(server, models, claim),
-        opts=opts,
+        preload_name=f"{server.service_name}-preload-{_short_hash(made_by)}",
+        preload_pod=ollama.preload_pod(server, planned, claim, program.name),
+        opts=pulumi.ResourceOptions.merge(
+            opts, pulumi.ResourceOptions(depends_on=[program.config_map])
+        ),
     )
     ollama.OllamaServer(
         "ollama",
         server,
         who=ollama_identity(server, settings),
-        models=models,
-        claim_name=claim,
+        pod=ollama.server_pod(server, planned, drain, claim, program.name),
         callers=_engine_callers(settings),
         drain=drain,
         opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[cache])),
@@ -238,7 +244,14 @@ def _monitoring(settings: PlatformSettings) -> NetworkPolicyPeerArgsDict:
 
 
 def _identity(app: str, name: str, settings: PlatformSettings, role: Role, *key: str) -> Identity:
-    return Identity(app, name, settings.namespace, role, document_key(*key))
+    return Identity(
+        app=app,
+        name=name,
+        namespace=settings.namespace,
+        role=role,
+        annotations=document_key(*key),
+        environment=settings.environment,
+    )
 
 
 def _weights(model: VllmServerSettings) -> str:

@@ -9,7 +9,7 @@ from pulumi_kubernetes.apps.v1 import DeploymentSpecArgsDict, DeploymentStrategy
 from pulumi_kubernetes.core.v1 import PodSpecArgsDict
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
 
-from components.core.conventions import Role, labels, selector
+from components.core.conventions import ENVIRONMENT, Environment, Role, labels, selector
 from components.pods import spread
 
 HTTP = "http"
@@ -26,6 +26,7 @@ class Identity:
         namespace: Where it lives.
         role: Its part in the platform.
         annotations: Of its pods; the key of the stack document that it came from.
+        environment: Which tier it belongs to; a label, so that policies and selectors see it.
     """
 
     app: str
@@ -33,11 +34,12 @@ class Identity:
     namespace: str
     role: Role
     annotations: Mapping[str, str]
+    environment: Environment
 
     @property
     def labels(self) -> dict[str, str]:
         """Labels of every object."""
-        return labels(self.app, self.name, self.role)
+        return {**labels(self.app, self.name, self.role), ENVIRONMENT: self.environment}
 
     @property
     def selector(self) -> dict[str, str]:

@@ -53,7 +53,8 @@ def _compile(tool: Program, folder: Path, go: Go, show: Callable[[str], None]) -
     if tool.embedded:
         show("downloading")
         arguments += ["-overlay", str(_overlay(tool, work, go))]
-    run_go(go, module, [*arguments, tool.package], work / "log", lambda: show("building"))
+    headers = _include_folder(tool, work, go) if tool.headers else None
+    run_go(go, module, [*arguments, tool.package], work / "log", lambda: show("building"), headers)
     for file in tool.beside:
         source = _source(tool, file, go)
         shutil.copyfile(source, folder / source.name)
@@ -67,6 +68,18 @@ def _compile(tool: Program, folder: Path, go: Go, show: Callable[[str], None]) -
 def _source(tool: Tool, file: ModuleFile, go: Go) -> Path:
     version = pinned(tool.folder, file.module)
     return module_directory(go, MODULES / tool.folder, file.module, version) / file.path
+
+
+def _include_folder(tool: Program, work: Path, go: Go) -> Path:
+    """The C headers that a program's module lacks, under the names that its sources include."""
+    folder = work / "include"
+    for header in tool.headers:
+        version = pinned(header.folder, header.file.module)
+        place = MODULES / header.folder
+        source = module_directory(go, place, header.file.module, version) / header.file.path
+        (folder / header.name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, folder / header.name)
+    return folder
 
 
 def _overlay(tool: Program, work: Path, go: Go) -> Path:

@@ -27,6 +27,11 @@ document says what to take it for, so that its plan is a guess."""
 HOSTS_OUTSIDE = "inference-platform/hosts-outside"
 """Annotation on the gateway: the hosts of providers that prompts may go to, with commas between."""
 
+ENVIRONMENT = "inference-platform/environment"
+"""Label on namespace, workloads and pods: which tier they belong to (row C8)."""
+
+Environment = Literal["development", "production"]
+
 Role = Literal["engine", "gateway", "preload"]
 
 
