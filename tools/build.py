@@ -54,7 +54,14 @@ def _compile(tool: Program, folder: Path, go: Go, show: Callable[[str], None]) -
         show("downloading")
         arguments += ["-overlay", str(_overlay(tool, work, go))]
     headers = _include_folder(tool, work, go) if tool.headers else None
-    run_go(go, module, [*arguments, tool.package], work / "log", lambda: show("building"), headers)
+    run_go(
+        go,
+        module,
+        [*arguments, tool.package],
+        work / "log",
+        lambda: show("building"),
+        headers=headers,
+    )
     for file in tool.beside:
         source = _source(tool, file, go)
         shutil.copyfile(source, folder / source.name)

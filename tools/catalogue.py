@@ -8,7 +8,7 @@ builds set where something depends on it, and say what.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -103,7 +103,7 @@ class Program:
     beside: tuple[ModuleFile, ...] = ()
     embedded: tuple[ModuleFile, ...] = ()
     bundled: tuple[Program, ...] = ()
-    headers: tuple[CHeader, ...] = ()
+    headers: tuple[CHeader, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)

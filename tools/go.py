@@ -41,7 +41,7 @@ DISK_FULL = (
 )
 _REASONS = (
     (
-        r"C compiler .* not found|\"(gcc|g\+\+|clang|clang\+\+|cc|c\+\+)\": executable file not found",
+        r"C compiler .* not found|\"(gcc|g\+\+|clang(\+\+)?|cc|c\+\+)\": executable file not found",
         "this tool is partly C++ and there is no compiler for it. Install one (Debian: `g++`) and "
         "run the same command again",
     ),
@@ -246,6 +246,7 @@ def run_go(
     arguments: Sequence[str],
     log: Path,
     alive: Callable[[], None],
+    *,
     headers: Path | None = None,
 ) -> None:
     """Run Go in a module folder, its output in `log`, calling `alive` twice a second.

@@ -56,6 +56,7 @@ def key_of(tool: Tool) -> str:
     if isinstance(tool, Program):
         others += (program.folder for program in tool.bundled)
         others += dict.fromkeys(header.folder for header in tool.headers)
+        digest.update("".join(map(repr, tool.headers)).encode())
     for folder in (tool.folder, *others):
         for file in sorted(file for file in (MODULES / folder).iterdir() if file.is_file()):
             digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")

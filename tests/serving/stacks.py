@@ -88,7 +88,8 @@ def _containers(objects: Sequence[Mapping[str, Any]], name: str) -> Iterator[Con
         mounted = [
             volume["configMap"]["name"] for volume in pod["volumes"] if "configMap" in volume
         ]
-        config: dict[str, Any] = yaml.safe_load(files[mounted[0]]["config.yaml"]) if mounted else {}
+        texts = [files[name].get("config.yaml", "{}") for name in mounted]
+        config: dict[str, Any] = yaml.safe_load(texts[0]) if texts else {}
         for container in pod["containers"]:
             if container["name"] == name:
                 yield Container(

@@ -26,7 +26,7 @@ def test_names_are_unique() -> None:
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("tool", (*ALL, *SERVING), ids=lambda tool: tool.name)
+@pytest.mark.parametrize("tool", [*ALL, *SERVING], ids=lambda tool: tool.name)
 def test_every_module_folder_is_committed_with_its_checksums(tool: Program | CrdFiles) -> None:
     folder = MODULES / tool.folder
     assert (folder / "go.sum").stat().st_size > 0
