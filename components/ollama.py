@@ -6,7 +6,6 @@ against their pins. Ollama has no authentication: who reaches its port can pull,
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pulumi
@@ -47,31 +46,30 @@ _HOME = "/home/ollama"
 _START_SECONDS = 600
 
 
-@dataclass(frozen=True)
-class VerifyProgram:
+class VerifyProgram(pulumi.ComponentResource):
     """The program that holds the volume against the pins, as pods mount it.
 
     Attributes:
-        name: Of its ConfigMap, which follows its content.
-        config_map: The ConfigMap.
+        config_map_name: Follows the program's content, so that another program is another pod.
     """
 
-    name: str
-    config_map: k8s.core.v1.ConfigMap
+    config_map_name: str
 
-
-def verify_program(who: Identity, opts: pulumi.ResourceOptions) -> VerifyProgram:
-    """Put the program where the pods of server and preload find it."""
-    text = _PROGRAM_FILE.read_text(encoding="utf-8")
-    name = f"{who.name}-verify-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-    made = k8s.core.v1.ConfigMap(
-        "ollama-verify",
-        metadata=who.metadata(name),
-        immutable=True,
-        data={_PROGRAM_FILE.name: text},
-        opts=opts,
-    )
-    return VerifyProgram(name, made)
+    def __init__(
+        self, name: str, *, who: Identity, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("inference:storage:VerifyProgram", name, None, opts)
+        text = _PROGRAM_FILE.read_text(encoding="utf-8")
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        self.config_map_name = f"{who.name}-verify-{digest[:8]}"
+        k8s.core.v1.ConfigMap(
+            name,
+            metadata=who.metadata(self.config_map_name),
+            immutable=True,
+            data={_PROGRAM_FILE.name: text},
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({"config_map_name": self.config_map_name})
 
 
 class OllamaServer(pulumi.ComponentResource):
@@ -190,11 +188,13 @@ def _verify(planned: OllamaPlan, *, discard: bool) -> ContainerArgsDict:
             _MODELS,
             *(f"{source}={digest}" for source, digest in planned.pins.items()),
         ],
+        "env": environment({"HOME": _HOME}),
         "resources": resources(1, 1),
         "termination_message_policy": "FallbackToLogsOnError",
         "volume_mounts": [
-            {"name": "models", "mount_path": _MODELS, "read_only": not discard},
+            {"name": "models", "mount_path": _MODELS, **({} if discard else {"read_only": True})},
             {"name": "program", "mount_path": _PROGRAM, "read_only": True},
+            *mounts(home=_HOME),
         ],
     }
 

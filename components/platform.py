@@ -132,25 +132,23 @@ def _ollama_server(
     planned = ollama_plan(settings, server)
     claim = f"{server.service_name}-models"
     who = _identity("ollama", server.service_name, settings, "preload", "ollama")
-    program = ollama.verify_program(who, opts)
+    program = ollama.VerifyProgram("ollama-verify", who=who, opts=opts)
     pins = ",".join(f"{source}={digest}" for source, digest in planned.pins.items())
-    made_by = ",".join((pins, server.image or image("ollama"), program.name))
+    made_by = ",".join((pins, server.image or image("ollama"), program.config_map_name))
     cache = ModelCache(
         "ollama-cache",
         server.cache,
         who=who,
         claim_name=claim,
         preload_name=f"{server.service_name}-preload-{_short_hash(made_by)}",
-        preload_pod=ollama.preload_pod(server, planned, claim, program.name),
-        opts=pulumi.ResourceOptions.merge(
-            opts, pulumi.ResourceOptions(depends_on=[program.config_map])
-        ),
+        preload_pod=ollama.preload_pod(server, planned, claim, program.config_map_name),
+        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[program])),
     )
     ollama.OllamaServer(
         "ollama",
         server,
         who=ollama_identity(server, settings),
-        pod=ollama.server_pod(server, planned, drain, claim, program.name),
+        pod=ollama.server_pod(server, planned, drain, claim, program.config_map_name),
         callers=_engine_callers(settings),
         drain=drain,
         opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[cache])),

@@ -104,7 +104,7 @@ def _ways_to_gpu_nodes(pod: Pod) -> Iterator[tuple[Node, str]]:
     selector = pod.node.at("nodeSelector")
     pool = selector.at(_POOL_LABEL)
     if selector.unknown or not pool.absent:
-        yield (selector if pool.absent else pool), "choose a pool of GPU nodes"
+        yield (selector if selector.unknown else pool), "choose a pool of GPU nodes"
     name = pod.node.at("nodeName")
     if not name.absent:
         yield name, "onto a node by its name, past every taint"

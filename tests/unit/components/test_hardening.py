@@ -37,7 +37,7 @@ def test_the_pods_of_both_stacks_are_all_looked_at() -> None:
             "Job akko-akko-vllm",
         ],
     }
-    assert len(CONTAINERS) == 6 + 3 + 1  # Ollama's preload: server, two pulls, list; vLLM's: two
+    assert len(CONTAINERS) == 6 + 3 + 2  # Ollama's preload: server, two pulls, check; vLLM's: two
 
 
 @pytest.mark.parametrize("each", ALL)

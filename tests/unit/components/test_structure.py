@@ -12,6 +12,7 @@ TYPES = {
         "inference:platform:Platform",
         "inference:network:PlatformNamespace",
         "inference:storage:ModelCache",
+        "inference:storage:VerifyProgram",
         "inference:serving:OllamaServer",
         "inference:gateway:LiteLlmGateway",
     },
@@ -29,9 +30,10 @@ TYPES = {
 INVENTORY = {
     "dev": {
         "ConfigMap gateway-config",
+        "ConfigMap ollama-verify",
         "Deployment akko-akko-litellm",
         "Deployment akko-akko-ollama",
-        "Job akko-akko-ollama-preload-495dae44",
+        "Job akko-akko-ollama-preload-120ac9f9",
         "Namespace akko",
         "NetworkPolicy akko-akko-litellm",
         "NetworkPolicy akko-akko-litellm-clients",
@@ -84,6 +86,7 @@ OWNERS = {
     "inference:network:PlatformNamespace": {"Namespace", "NetworkPolicy"},
     "inference:serving:OllamaServer": {"Deployment", "NetworkPolicy", "Service", "ServiceAccount"},
     "inference:serving:VllmServer": {"Deployment", "NetworkPolicy", "Service", "ServiceAccount"},
+    "inference:storage:VerifyProgram": {"ConfigMap"},
     "inference:storage:ModelCache": {"Job", "NetworkPolicy", "PersistentVolumeClaim"},
 }
 """Kinds of children of each component."""

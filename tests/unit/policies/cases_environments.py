@@ -132,7 +132,7 @@ CASES = (
     _ollama(
         "bypass",
         "a label on the workload alone",
-        put(FOREIGN, "metadata", "labels", ENVIRONMENT, value="development"),
+        put(FOREIGN, "metadata", "labels", value={ENVIRONMENT: "development"}),
     ),
     _tiers("good", "Ollama on any node", OLLAMA),
     _tiers("good", "vLLM of production on GPUs", put(ENGINE, *POD, "tolerations", value=[_TAINT])),
