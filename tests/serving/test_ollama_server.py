@@ -1,7 +1,6 @@
 """The real Ollama on a CPU: pulled, checked, started and stopped as rendered."""
 
 import re
-import shutil
 import threading
 import time
 from collections.abc import Generator
@@ -14,6 +13,11 @@ import pytest
 from components.core.ollama_models import OllamaShape
 from components.core.ollama_sizing import Held
 from tests.serving import tiny_gguf
+from tests.serving.environments import (
+    EnvironmentUnavailableError,
+    ollama_missing,
+    ollama_program,
+)
 from tests.serving.gateways import running_gateway
 from tests.serving.ollama_registry import Registry, manifest_of, registry
 from tests.serving.ollamas import (
@@ -30,10 +34,6 @@ from tests.serving.ollamas import (
 from tests.serving.processes import Server
 from tests.serving.stacks import MASTER_KEY, gateway
 from tests.serving.streams import chat
-from tools.catalogue import OLLAMA
-from tools.install import ensure
-from tools.problem import ToolError
-from tools.store import folder_of, is_whole
 
 pytestmark = pytest.mark.timeout(2400)  # the first test may build Ollama: 12 minutes on two cores
 
@@ -43,11 +43,11 @@ _LONG_ANSWER = 3000
 
 @pytest.fixture(scope="session")
 def ollama() -> Path:
-    if not is_whole(folder_of(OLLAMA), OLLAMA) and not shutil.which("g++"):
-        pytest.skip("Ollama is built from its Go module with a C++ compiler: install Debian's g++")
+    if missing := ollama_missing():
+        pytest.skip(missing)
     try:
-        return ensure([OLLAMA])[OLLAMA.name]
-    except ToolError as error:
+        return ollama_program()
+    except EnvironmentUnavailableError as error:
         pytest.fail(str(error), pytrace=False)
 
 
