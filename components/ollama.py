@@ -44,6 +44,9 @@ _PROGRAM = "/opt/verify"
 _MODELS = "/models"
 _HOME = "/home/ollama"
 _START_SECONDS = 600
+"""For image and node."""
+_READ_BYTES_PER_SECOND = 100_000_000
+"""Of a volume that is checked before the server starts; a gp3 volume gives 125 MB/s."""
 
 
 class VerifyProgram(pulumi.ComponentResource):
@@ -84,6 +87,7 @@ class OllamaServer(pulumi.ComponentResource):
         *,
         who: Identity,
         pod: PodSpecArgsDict,
+        start_seconds: int,
         callers: Sequence[NetworkPolicyPeerArgsDict],
         drain: DrainChain,
         opts: pulumi.ResourceOptions | None = None,
@@ -100,10 +104,15 @@ class OllamaServer(pulumi.ComponentResource):
             count=1,
             strategy=rollout(surge=settings.cache.access_mode == "ReadWriteMany"),
             grace_seconds=drain.pod_grace_seconds,
-            start_seconds=_START_SECONDS,
+            start_seconds=start_seconds,
         )
         self.service_name = server(who, replicas, pod, OLLAMA_PORT, child).metadata.name
         self.register_outputs({"service_name": self.service_name})
+
+
+def start_seconds(planned: OllamaPlan) -> int:
+    """From creation to readiness at most: every model is read once before the server starts."""
+    return _START_SECONDS + planned.size_bytes // _READ_BYTES_PER_SECOND
 
 
 def server_pod(

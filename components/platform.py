@@ -149,6 +149,7 @@ def _ollama_server(
         server,
         who=ollama_identity(server, settings),
         pod=ollama.server_pod(server, planned, drain, claim, program.config_map_name),
+        start_seconds=ollama.start_seconds(planned),
         callers=_engine_callers(settings),
         drain=drain,
         opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[cache])),

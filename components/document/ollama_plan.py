@@ -20,12 +20,14 @@ class OllamaPlan:
         cpu: CPUs to request.
         memory_gib: Memory of the pod, GiB.
         context: Longest context of its models in tokens, for requests that ask for none.
+        size_bytes: Of all models' files, which are read before the server starts.
     """
 
     pins: Mapping[str, str]
     cpu: int
     memory_gib: int
     context: int
+    size_bytes: int
 
 
 def ollama_plan(document: PlatformSettings, server: OllamaServerSettings) -> OllamaPlan:
@@ -38,6 +40,7 @@ def ollama_plan(document: PlatformSettings, server: OllamaServerSettings) -> Oll
         cpu=server.cpu or need.cpu,
         memory_gib=server.memory_gib or need.memory_gib,
         context=max(model.max_model_len for model in models.values()),
+        size_bytes=sum(model.size_bytes for model in _held(document)),
     )
 
 
