@@ -201,8 +201,8 @@ def _verify(planned: OllamaPlan, *, discard: bool) -> ContainerArgsDict:
         "resources": resources(1, 1),
         "termination_message_policy": "FallbackToLogsOnError",
         "volume_mounts": [
-            {"name": "models", "mount_path": _MODELS, **({} if discard else {"read_only": True})},
-            {"name": "program", "mount_path": _PROGRAM, "read_only": True},
+            *(mounts(models=_MODELS) if discard else [_read_only("models", _MODELS)]),
+            _read_only("program", _PROGRAM),
             *mounts(home=_HOME),
         ],
     }
@@ -229,6 +229,10 @@ def _environment() -> dict[str, str]:
         # The image asks for every GPU of its node, wherever a runtime listens to this variable.
         "NVIDIA_VISIBLE_DEVICES": "void",
     }
+
+
+def _read_only(name: str, path: str) -> VolumeMountArgsDict:
+    return {"name": name, "mount_path": path, "read_only": True}
 
 
 def _mounts() -> list[VolumeMountArgsDict]:

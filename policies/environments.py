@@ -1,6 +1,7 @@
 """Which tier an engine belongs to, and where it may run (policies AX-03 and AX-13)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from pulumi_policy import Severity
 
@@ -126,7 +127,7 @@ def _tolerates_gpu_taint(toleration: Node) -> bool:
     return reaches and (everything or key.text == GPU_RESOURCE)
 
 
-_NAMES = {"type": "array", "items": {"type": "string"}, "default": []}
+_NAMES: Mapping[str, Any] = {"type": "array", "items": {"type": "string"}, "default": []}
 
 OLLAMA_DEV_ONLY = Rule(
     name="ax-03-ollama-dev-only",

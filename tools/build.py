@@ -53,7 +53,7 @@ def _compile(tool: Program, folder: Path, go: Go, show: Callable[[str], None]) -
     if tool.embedded:
         show("downloading")
         arguments += ["-overlay", str(_overlay(tool, work, go))]
-    headers = _include_folder(tool, work, go) if tool.headers else None
+    headers = _include_folder(tool, folder.parent / "include", go) if tool.headers else None
     run_go(
         go,
         module,
@@ -77,9 +77,12 @@ def _source(tool: Tool, file: ModuleFile, go: Go) -> Path:
     return module_directory(go, MODULES / tool.folder, file.module, version) / file.path
 
 
-def _include_folder(tool: Program, work: Path, go: Go) -> Path:
-    """The C headers that a program's module lacks, under the names that its sources include."""
-    folder = work / "include"
+def _include_folder(tool: Program, folder: Path, go: Go) -> Path:
+    """The C headers that a program's module lacks, under the names that its sources include.
+
+    Go's build cache knows compiled packages by the folder's path too, so it stays between builds: an
+    interrupted one goes on where it was.
+    """
     for header in tool.headers:
         version = pinned(header.folder, header.file.module)
         place = MODULES / header.folder

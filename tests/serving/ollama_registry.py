@@ -51,7 +51,7 @@ class _Server(ThreadingHTTPServer):
 class _Answers(BaseHTTPRequestHandler):
     """First the proxy; behind its CONNECT, and TLS, the registry and its store of files."""
 
-    server: _Server
+    server: _Server  # pyright: ignore[reportIncompatibleVariableOverride] - narrower than the base's
 
     def do_CONNECT(self) -> None:
         self.send_response(200)
