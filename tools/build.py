@@ -11,6 +11,7 @@ from pathlib import Path
 from tools.catalogue import LINKER_FLAGS, MODULES, CrdFiles, ModuleFile, Program, Tool, pinned
 from tools.go import Go, module_directory, run_go
 from tools.problem import ToolError
+from tools.store import key_of
 
 _CRD = re.compile(r"^kind: CustomResourceDefinition$", re.MULTILINE)
 
@@ -53,7 +54,8 @@ def _compile(tool: Program, folder: Path, go: Go, show: Callable[[str], None]) -
     if tool.embedded:
         show("downloading")
         arguments += ["-overlay", str(_overlay(tool, work, go))]
-    headers = _include_folder(tool, folder.parent / "include", go) if tool.headers else None
+    include = folder.parent / f"include-{key_of(tool)}"
+    headers = _include_folder(tool, include, go) if tool.headers else None
     run_go(
         go,
         module,
@@ -80,8 +82,8 @@ def _source(tool: Tool, file: ModuleFile, go: Go) -> Path:
 def _include_folder(tool: Program, folder: Path, go: Go) -> Path:
     """The C headers that a program's module lacks, under the names that its sources include.
 
-    Go's build cache knows compiled packages by the folder's path too, so it stays between builds: an
-    interrupted one goes on where it was.
+    Go's build cache knows compiled packages by this folder's path and not by what lies in it: a path
+    that stays lets an interrupted build go on, and one of the tool's own key never finds old ones.
     """
     for header in tool.headers:
         version = pinned(header.folder, header.file.module)
