@@ -82,7 +82,7 @@ def _source(tool: Tool, file: ModuleFile, go: Go) -> Path:
 def _include_folder(tool: Program, folder: Path, go: Go) -> Path:
     """The C headers that a program's module lacks, under the names that its sources include.
 
-    Go's build cache knows compiled packages by this folder's path and not by what lies in it: a path
+    Go's build cache knows compiled packages by this folder's path, not by what lies in it: a path
     that stays lets an interrupted build go on, and one of the tool's own key never finds old ones.
     """
     for header in tool.headers:
