@@ -23,6 +23,7 @@ from components.document import DocumentError, PlatformSettings, outside, storag
 from components.document.figures import figures
 from components.document.hub import ConfigToken, ExternalToken
 from components.document.ollama_models import OllamaServerSettings
+from components.document.ollama_plan import ollama_plan
 from components.document.plans import ModelPlan, plan_models
 from components.document.replacement import replacement
 from components.document.replacement import sentence as replacement_sentence
@@ -68,7 +69,9 @@ class Platform(pulumi.ComponentResource):
                 drain=drain,
                 opts=child,
             )
-        namespace = PlatformNamespace(settings.namespace, opts=child)
+        namespace = PlatformNamespace(
+            settings.namespace, environment=settings.environment, opts=child
+        )
         inside = pulumi.ResourceOptions(parent=self, depends_on=[namespace])
         plans = plan_models(settings)
         if plans:
@@ -169,24 +172,26 @@ def _ollama_server(
     drain: DrainChain,
     opts: pulumi.ResourceOptions,
 ) -> None:
-    models, name = settings.ollama_models, server.service_name
+    planned, name = ollama_plan(settings, server), server.service_name
     place = Place("ollama", name, settings.namespace, 1, (), ollama.USER, ollama.GROUP)
     volumes = model_volumes(server.cache, place, 0)
     (writable,) = volumes.writable
-    pod = placed(ollama.preload_pod(server, models, writable.claim), writable)
+    who = _identity("ollama", name, settings, "preload", "ollama")
+    program = ollama.VerifyProgram("ollama-verify", who=who, opts=opts)
+    pod = ollama.preload_pod(server, planned, writable.claim, program.config_map_name)
     cache = ModelCache(
         "ollama-cache",
-        who=_identity("ollama", name, settings, "preload", "ollama"),
+        who=who,
         claims=volumes.claims,
-        jobs=[VolumeJob(pod, writable.labels)],
-        opts=opts,
+        jobs=[VolumeJob(placed(pod, writable), writable.labels)],
+        opts=_after(opts, program),
     )
     ollama.OllamaServer(
         "ollama",
         server,
         who=ollama_identity(server, settings),
-        models=models,
-        claim_name=writable.claim,
+        pod=ollama.server_pod(server, planned, drain, writable.claim, program.config_map_name),
+        start_seconds=ollama.start_seconds(planned),
         callers=_engine_callers(settings),
         drain=drain,
         opts=_after(opts, cache),
@@ -285,4 +290,11 @@ def _monitoring(settings: PlatformSettings) -> NetworkPolicyPeerArgsDict:
 
 
 def _identity(app: str, name: str, settings: PlatformSettings, role: Role, *key: str) -> Identity:
-    return Identity(app, name, settings.namespace, role, document_key(*key))
+    return Identity(
+        app=app,
+        name=name,
+        namespace=settings.namespace,
+        role=role,
+        annotations=document_key(*key),
+        environment=settings.environment,
+    )

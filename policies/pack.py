@@ -4,6 +4,7 @@ from policies.adapter import Rule, resource_policy
 from policies.architectures import ARCHITECTURE_KNOWN
 from policies.credentials import NO_LITERAL_CREDENTIALS
 from policies.engines import MAX_MODEL_LEN_SET
+from policies.environments import OLLAMA_DEV_ONLY, TIERS_APART
 from policies.exposure import BACKEND_NOT_PUBLIC
 from policies.gateway import GATEWAY_AUTH_ON
 from policies.images import IMAGE_PINNED
@@ -11,6 +12,8 @@ from policies.images import IMAGE_PINNED
 RULES: tuple[Rule, ...] = (
     BACKEND_NOT_PUBLIC,
     GATEWAY_AUTH_ON,
+    OLLAMA_DEV_ONLY,
+    TIERS_APART,
     MAX_MODEL_LEN_SET,
     ARCHITECTURE_KNOWN,
     IMAGE_PINNED,

@@ -8,7 +8,7 @@ builds set where something depends on it, and say what.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -63,6 +63,21 @@ class ModuleFile:
 
 
 @dataclass(frozen=True)
+class CHeader:
+    """A C header that a program is compiled with, from a module that another folder pins.
+
+    Attributes:
+        folder: Folder under `tools/modules` whose go.mod and go.sum pin the module.
+        file: The header.
+        name: The path by which sources include it.
+    """
+
+    folder: str
+    file: ModuleFile
+    name: str
+
+
+@dataclass(frozen=True)
 class Program:
     """A program compiled from a Go module.
 
@@ -76,6 +91,7 @@ class Program:
         beside: Files copied next to the executable.
         embedded: JSON files that `main.go` embeds, by base name; not kept in this repository.
         bundled: Programs built into the same folder.
+        headers: C headers that its module lacks; a program that has some is compiled with cgo.
     """
 
     name: str
@@ -87,6 +103,7 @@ class Program:
     beside: tuple[ModuleFile, ...] = ()
     embedded: tuple[ModuleFile, ...] = ()
     bundled: tuple[Program, ...] = ()
+    headers: tuple[CHeader, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -226,5 +243,32 @@ CRDS: tuple[CrdFiles, ...] = (
     ),
 )
 """CRDs of the operators whose objects the platform renders."""
+
+_OLLAMA = "github.com/ollama/ollama"
+_OLLAMA_VERSION = pinned("ollama", _OLLAMA)
+
+
+def _header(module: str, path: str, name: str) -> CHeader:
+    return CHeader("ollama-headers", ModuleFile(module, path), name)
+
+
+OLLAMA = Program(
+    "ollama",
+    "ollama",
+    _OLLAMA_VERSION,
+    _OLLAMA,
+    stamps=((f"{_OLLAMA}/version.Version", _OLLAMA_VERSION.removeprefix("v")),),
+    headers=(
+        # The forward declarations are a part of the whole, which guards itself.
+        _header(_OLLAMA, "llama/llama.cpp/common/json.hpp", "nlohmann/json_fwd.hpp"),
+        _header(_OLLAMA, "llama/llama.cpp/common/json.hpp", "nlohmann/json.hpp"),
+        _header(_OLLAMA, "llama/llama.cpp/common/stb_image.h", "stb/stb_image.h"),
+        _header("github.com/gen2brain/malgo", "miniaudio.h", "miniaudio/miniaudio.h"),
+    ),
+)
+"""The newest release that the Go module proxy serves; needs a C++ compiler."""
+
+SERVING: tuple[Program, ...] = (OLLAMA,)
+"""Engines that the serving tests start. Not among `ALL`, for only these tests need them."""
 
 ALL: tuple[Tool, ...] = (*PULUMI, *CONTROL_PLANE, *CRDS)

@@ -70,12 +70,14 @@ CASES = (
         "spec.hostNetwork",
         _POD,
     ),
-    _case(
+    Case(
+        POLICY,
         "bypass",
         "an engine known by its image alone",
+        _POD,
         put(_FOREIGN, "spec", "containers", 0, "image", value=f"ollama/ollama@sha256:{DIGEST}"),
         "spec.hostNetwork",
-        _POD,
+        ("ax-03-ollama-dev-only",),
     ),
     _case("good", "inside the cluster", ENGINE_SERVICE),
     _case("good", "headless", put(ENGINE_SERVICE, "spec", "clusterIP", value="None")),

@@ -9,6 +9,7 @@ from tests.unit.policies import (
     cases_architecture,
     cases_credentials,
     cases_detours,
+    cases_environments,
     cases_exposure,
     cases_gateway,
     cases_gateway_config,
@@ -29,6 +30,7 @@ CASES: tuple[Case, ...] = (
     *cases_image.CASES,
     *cases_credentials.CASES,
     *cases_detours.CASES,
+    *cases_environments.CASES,
 )
 
 
