@@ -126,5 +126,5 @@ MULTINODE_ISOLATED = StackRule(
     check=_check,
 )
 """About the stack, since the NetworkPolicy is a resource of its own. A group is known by a
-LeaderWorkerSet of more than one pod, --nnodes, data parallel copies elsewhere, Ray, or a KV connector
-that leaves the pod."""
+LeaderWorkerSet of more than one pod, --nnodes, data parallel copies elsewhere, Ray, or a KV
+connector that leaves the pod."""

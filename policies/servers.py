@@ -76,12 +76,12 @@ class Server:
         return self.container.node if args.absent else args
 
     def variable(self, name: str) -> Node:
-        """The entry of `env` that decides a variable, or where the variables stand."""
+        """The entry of `env` that decides a variable, or else what may set it."""
         entries = [entry for key, entry in self.container.variables if key == name]
         if entries:
             return entries[-1]
         env = self.container.node.at("env")
-        return self.line_node if env.absent else env
+        return self.line_node if env.absent or name in self.environment else env
 
     def setting(self, name: str) -> object:
         """A setting by the engine's own name."""
