@@ -61,7 +61,8 @@ ESCAPES = (
     _escape("unknown", "a file", engine("--config", "f.yaml"), also=tuple(
         policy for policy in UNSEEN_FILE if policy != ESCAPE)),
     _escape("bypass", "a wrapper sets it", _line(
-        "env", f"{_SWITCH}=1", "vllm", "serve", *_OTHERS, "--download-dir=/models"), CONTAINER_PATH),
+        "env", f"{_SWITCH}=1", "vllm", "serve", *_OTHERS, "--download-dir=/models"),
+        CONTAINER_PATH),
     _escape("bypass", "a shell sets it", _line(
         "sh", "-c", f"{_SWITCH}=true exec vllm serve {' '.join(_OTHERS)} --download-dir=/models"),
         CONTAINER_PATH),

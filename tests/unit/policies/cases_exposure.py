@@ -25,6 +25,7 @@ def _case(
     properties: Json,
     path: str = TYPE,
     kind: str = SERVICE,
+    *,
     also: tuple[str, ...] = (),
 ) -> Case:
     return Case(POLICY, group, title, kind, properties, "" if group == "good" else path, also)
@@ -74,7 +75,7 @@ CASES = (
         put(_FOREIGN, "spec", "containers", 0, "args", value=["m", "--max-model-len=1"]),
         "spec.hostNetwork",
         _POD,
-        (
+        also=(
             *("ml-04-tp-matches-gpus", "ml-06-engine-ranges", "rl-01-probes"),
             *("rl-02-drain", "rl-07-cache-volume"),
         ),

@@ -118,7 +118,8 @@ SHARED = (
     Case(SHM, "good", "a patch without mounts", _PATCH,
          drop(_TWO, *CONTAINER, "volumeMounts")),
     _shm("bad", "none", _mounts(), f"{CONTAINER_PATH}.volumeMounts"),
-    _shm("bad", "on a disk", put(_TWO, *_VOLUME, value={"sizeLimit": "1Gi"}), f"{EMPTY_DIR}.medium"),
+    _shm("bad", "on a disk", put(_TWO, *_VOLUME, value={"sizeLimit": "1Gi"}),
+         f"{EMPTY_DIR}.medium"),
     _shm("bad", "without an end", put(_TWO, *_VOLUME, value={"medium": "Memory"}),
          f"{EMPTY_DIR}.sizeLimit"),
     _shm("bad", "as large as the limit", put(_TWO, *_VOLUME, "sizeLimit", value="24Gi"),
@@ -175,8 +176,7 @@ TAINTS = (
     _taint("bypass", "none of them", put(
         _TOLERANT, *CONTAINER, "resources", value={"limits": {GPU: "0"}}), f"{TOLERATIONS}[0]"),
     _taint("bypass", "a Deployment in a list of DaemonSets", {
-        "items": [{"kind": "DaemonSet", "spec": {"template": {"spec": {"containers": [_EXPORTER]}}}},
-                  _TOLERANT]}, f"items[1].{TOLERATIONS}[0]", _LIST),
+        "items": [{"kind": "DaemonSet", "spec": {"containers": [_EXPORTER]}}, _TOLERANT]}, f"items[1].{TOLERATIONS}[0]", _LIST),
     _taint("bypass", "a patch", _TOLERANT, f"{TOLERATIONS}[0]", _PATCH),
 )  # fmt: skip
 
@@ -184,9 +184,7 @@ SELECTOR = f"{POD_PATH}.nodeSelector"
 _AFFINITY = ("nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms")
 
 
-def _profile(
-    group: Group, title: str, pod: Json, path: str = SELECTOR, *words: object
-) -> Case:
+def _profile(group: Group, title: str, pod: Json, path: str = SELECTOR, *words: object) -> Case:
     at = "" if group == "good" else path
     return Case(PROFILE, group, title, DEPLOYMENT, engine(*words, pod=pod), at)
 

@@ -89,6 +89,10 @@ def _scratch(base: Json, source: object) -> Json:
     return put(base, *POD, "volumes", 0, value={"name": "models", "emptyDir": source})
 
 
+_DEEP = [
+    {"name": "models", "mountPath": "/root"},
+    {"name": "deep", "mountPath": "/root/.cache"},
+]
 _REFERENCE = {"configMapKeyRef": {"name": "c", "key": "k"}}
 CACHES = (
     _cache("good", "a path on a volume", ENGINE),
@@ -98,7 +102,8 @@ CACHES = (
     _cache("good", "the download folder", _hub("/cache", "--download-dir=/cache")),
     _cache("good", "the home", _hub("/data/.cache", HOME="/data")),
     _cache("good", "the home of the image", _hub("/root/.cache/huggingface")),
-    _cache("good", "an emptyDir with an end", _scratch(_hub("/root/.cache"), {"sizeLimit": "50Gi"})),
+    _cache("good", "an emptyDir with an end", _scratch(
+        _hub("/root/.cache"), {"sizeLimit": "50Gi"})),
     _cache("good", "a bucket", engine(args=["s3://models/m", *_LINE])),
     _cache("good", "a claim of a StatefulSet", put(
         put(_hub("/root/.cache"), *POD, "volumes", value=[]), "spec", "replicas", value=2),
@@ -109,7 +114,7 @@ CACHES = (
     _cache("bad", "an emptyDir without an end", _scratch(_hub("/root/.cache"), {}), LIMIT),
     _cache("bad", "a path on one", _scratch(ENGINE, {"medium": "Memory"}), LIMIT),
     _cache("bad", "no model named", engine(args=[*_LINE], volumeMounts=[]), MOUNTS),
-    _cache("unknown", "the mounts", _hub("/x") | engine(args=_HUB, volumeMounts=UNKNOWN), MOUNTS),
+    _cache("unknown", "the mounts", engine(args=_HUB, volumeMounts=UNKNOWN), MOUNTS),
     _cache("unknown", "a mount", engine(args=_HUB, volumeMounts=[UNKNOWN]), f"{MOUNTS}[0]"),
     _cache("unknown", "a size", _scratch(_hub("/root"), {"sizeLimit": UNKNOWN}), LIMIT),
     _cache("unknown", "a home from elsewhere", put(_hub("/root"), *CONTAINER, "env",
@@ -123,12 +128,9 @@ CACHES = (
            *CONTAINER, "command", value=["env", "HF_HOME=/tmp", "vllm", "serve"]), MOUNTS),
     _cache("bypass", "a volume without a source", put(
         _hub("/root"), *POD, "volumes", 0, value={"name": "models"}), LIMIT),
-    _cache("bypass", "a deeper scratch folder", _scratch(
-        put(ENGINE, *CONTAINER, "volumeMounts", 1, "mountPath", value="/models/Qwen"), {}) and put(
-        put(_hub("/root"), *CONTAINER, "volumeMounts", 1,
-            value={"name": "deep", "mountPath": "/root/.cache"}),
-        *POD, "volumes", 2, value={"name": "deep", "emptyDir": {}}),
-        f"{POD_PATH}.volumes[2].emptyDir.sizeLimit"),
+    _cache("bypass", "a deeper scratch folder", engine(args=_HUB, volumeMounts=_DEEP, pod={
+        "volumes": [ENGINE_POD["volumes"][0], {"name": "deep", "emptyDir": {}}]}),
+        f"{POD_PATH}.volumes[1].emptyDir.sizeLimit"),
     _cache("bypass", "a list", {"items": [engine(args=_HUB, volumeMounts=[])]},
            f"items[0].{MOUNTS}", _LIST),
 )  # fmt: skip

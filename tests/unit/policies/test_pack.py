@@ -220,12 +220,27 @@ SCALARS = (
     | st.floats(allow_nan=False, allow_infinity=False)  # the SDK itself refuses those
     | st.integers(-(2**60), 2**60)
     | st.text(max_size=12)
-    | st.sampled_from([*SENTINELS, "vllm", "litellm", "Always", "general_settings: {a: [b]}"])
+    | st.sampled_from(
+        [
+            *SENTINELS,
+            "vllm",
+            "litellm",
+            "Always",
+            "general_settings: {a: [b]}",
+            "1e999Gi",
+            "-5%",
+            "sleep",
+        ]
+    )
 )
 WORDS = """
 spec template metadata labels annotations containers initContainers env envFrom name value
 valueFrom secretKeyRef optional image args command ports hostPort selector type items data
 stringData rules backendRefs service destination volumes kind values restartPolicy
+resources limits requests nvidia.com/gpu volumeMounts mountPath emptyDir sizeLimit medium startupProbe readinessProbe
+livenessProbe httpGet path port failureThreshold periodSeconds lifecycle preStop sleep seconds
+exec terminationGracePeriodSeconds replicas strategy rollingUpdate maxUnavailable tolerations key
+nodeSelector affinity podSelector matchLabels matchExpressions ingress from leaderWorkerTemplate
 """
 KEYS = st.text(max_size=4) | st.sampled_from(WORDS.split())
 JSON = st.recursive(
