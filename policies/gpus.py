@@ -131,8 +131,9 @@ def _size_breach(server: Server, limits: list[Node]) -> Iterator[Breach]:
     elif None not in numbers and server.setting("distributed_executor_backend") != "ray":
         gpus = int(sum(cast("list[int]", numbers)))
         if gpus != layout.of_pod:
-            asked = f"starts {layout.of_pod} processes of {title} on {gpus} GPUs"
-            yield Breach(limits[0], asked, f"{layout.of_pod} GPUs are possible", _LEAF)
+            processes = f"{layout.of_pod} process{'es' if layout.of_pod > 1 else ''}"
+            asked = f"gives {title} {gpus} GPUs for {processes} of the engine"
+            yield Breach(limits[0], asked, "one GPU a process is possible", _LEAF)
 
 
 TP_MATCHES_GPUS = Rule(

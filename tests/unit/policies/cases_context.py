@@ -7,8 +7,8 @@ from tests.unit.policies.manifests import (
     CONTAINER,
     CONTAINER_PATH,
     DEPLOYMENT,
+    DIGEST,
     ENGINE,
-    ENGINE_POD,
     Json,
     engine,
 )
@@ -88,14 +88,13 @@ def _share(group: Group, title: str, *words: object, also: tuple[str, ...] = ())
     return Case(RANGES, group, title, DEPLOYMENT, engine(args=[*_REST, *words]), path, also)
 
 
-_CPU = put(ENGINE_POD["containers"][0], "image", value="a/vllm-cpu@sha256:" + "a" * 64)
+_CPU: Json = {"image": f"a/vllm-cpu@sha256:{DIGEST}", "args": list(_REST), "resources": {}}
 SHARES = (
     _share("good", "the least", "--gpu-memory-utilization=0.5"),
     _share("good", "the largest", "--gpu-memory-utilization", ".95"),
     _share("good", "bytes instead", "--kv-cache-memory-bytes=4G"),
     Case(RANGES, "good", "an engine without GPU", DEPLOYMENT, engine(
-        **{**_CPU, "args": list(_REST), "resources": {}},
-        pod={"tolerations": []})),
+        pod={"tolerations": []}, **_CPU)),
     _share("bad", "nothing said"),
     _share("bad", "all of it", "--gpu-memory-utilization=1"),
     _share("bad", "a bit of it", "--gpu-memory-utilization=0.49"),

@@ -176,7 +176,8 @@ TAINTS = (
     _taint("bypass", "none of them", put(
         _TOLERANT, *CONTAINER, "resources", value={"limits": {GPU: "0"}}), f"{TOLERATIONS}[0]"),
     _taint("bypass", "a Deployment in a list of DaemonSets", {
-        "items": [{"kind": "DaemonSet", "spec": {"containers": [_EXPORTER]}}, _TOLERANT]}, f"items[1].{TOLERATIONS}[0]", _LIST),
+        "items": [{"kind": "DaemonSet", "spec": {"containers": [_EXPORTER]}}, _TOLERANT]},
+        f"items[1].{TOLERATIONS}[0]", _LIST),
     _taint("bypass", "a patch", _TOLERANT, f"{TOLERATIONS}[0]", _PATCH),
 )  # fmt: skip
 

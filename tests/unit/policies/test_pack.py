@@ -237,7 +237,8 @@ WORDS = """
 spec template metadata labels annotations containers initContainers env envFrom name value
 valueFrom secretKeyRef optional image args command ports hostPort selector type items data
 stringData rules backendRefs service destination volumes kind values restartPolicy
-resources limits requests nvidia.com/gpu volumeMounts mountPath emptyDir sizeLimit medium startupProbe readinessProbe
+resources limits requests nvidia.com/gpu
+volumeMounts mountPath emptyDir sizeLimit medium startupProbe readinessProbe
 livenessProbe httpGet path port failureThreshold periodSeconds lifecycle preStop sleep seconds
 exec terminationGracePeriodSeconds replicas strategy rollingUpdate maxUnavailable tolerations key
 nodeSelector affinity podSelector matchLabels matchExpressions ingress from leaderWorkerTemplate
