@@ -1,5 +1,6 @@
 """Streams that end before their server does (policy RL-02)."""
 
+import math
 import re
 from collections.abc import Iterator
 from fractions import Fraction
@@ -16,8 +17,9 @@ from policies.tree import Node
 
 _GRACE = 30
 """Kubernetes' default of terminationGracePeriodSeconds."""
+_FOREVER = 10**9
 _FLAG = "--shutdown-timeout"
-_SLEEP = re.compile(r"(?P<number>\d+(\.\d+)?)(?P<unit>[sm]?)")
+_SLEEP = re.compile(r"(?P<number>[0-9]{1,9}(\.[0-9]{1,9})?)(?P<unit>[sm]?)")
 
 
 def _check(resource: Resource, parameters: Parameters) -> Iterator[Breach]:
@@ -55,7 +57,7 @@ def _timeout(server: Server) -> int | None:
     timeout = server.setting("shutdown_timeout")
     if isinstance(timeout, Reading) or not isinstance(timeout, int) or timeout < 1:
         return None
-    return timeout
+    return min(timeout, _FOREVER)
 
 
 def _grace_breach(server: Server, needed: Fraction, margin: int) -> Iterator[Breach]:
@@ -63,12 +65,12 @@ def _grace_breach(server: Server, needed: Fraction, margin: int) -> Iterator[Bre
     if node.absent and not server.whole:
         return
     grace = whole(node, _GRACE)
-    possible = f"{float(needed + margin):g} s or more are possible"
+    possible = f"{math.ceil(needed) + margin} s or more are possible"
     if grace is None:
         asked = f"decides only later how long the pod of {title} may take to stop"
         yield Breach(node, asked, possible)
     elif grace < needed + margin:
-        asked = f"kills {title} after {grace} s, while it waits and drains {float(needed):g} s"
+        asked = f"kills {title} after {grace} s, while it waits and drains {math.ceil(needed)} s"
         yield Breach(node, asked, f"{possible} (parameter margin_seconds)")
 
 

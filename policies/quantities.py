@@ -7,8 +7,11 @@ from fractions import Fraction
 from policies.tree import Node
 
 _QUANTITY = re.compile(
-    r"(?P<number>[+-]?(\d+\.?\d*|\.\d+))(?P<unit>[numkMGTPE]|[KMGTPE]i|[eE][+-]?\d{1,3})?"
+    r"(?P<number>[+-]?([0-9]+\.?[0-9]*|\.[0-9]+))"
+    r"(?P<unit>[numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]{1,2})?"
 )
+_LONGEST = 30
+"""Characters; the API server keeps quantities in 64 bits."""
 _SUFFIXES = {
     **{unit: Fraction(1, 1000**power) for power, unit in enumerate("mun", start=1)},
     **{unit: Fraction(1000**power) for power, unit in enumerate("kMGTPE", start=1)},
@@ -23,7 +26,8 @@ def quantity(node: Node) -> Fraction | None:
         return None
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    match = _QUANTITY.fullmatch(str(value))
+    text = str(value)
+    match = _QUANTITY.fullmatch(text) if len(text) <= _LONGEST else None
     if match is None:
         return None
     number, unit = Fraction(match["number"]), match["unit"]

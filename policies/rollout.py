@@ -1,7 +1,9 @@
 """Replacements that leave somebody to serve (policy RL-05)."""
 
 import math
+import re
 from collections.abc import Iterator
+from fractions import Fraction
 
 from pulumi_policy import EnforcementLevel, Severity
 
@@ -52,11 +54,11 @@ def _missing_breach(kind: str, spec: Node, replicas: int) -> Iterator[Breach]:
     node = spec.at(*steps, "maxUnavailable")
     text = str(default) if node.absent else node.text or ""
     share = text.removesuffix("%")
-    if not share.isascii() or not share.isdigit():
+    if not re.fullmatch(r"[0-9]{1,9}", share):
         asked = "decides only later how many replicas of an engine may be missing"
         yield Breach(node, asked, "a number that is known at preview is possible")
         return
-    missing = rounded(replicas * int(share) / 100) if text.endswith("%") else int(share)
+    missing = rounded(Fraction(replicas * int(share), 100)) if text.endswith("%") else int(share)
     if missing >= replicas:
         asked = f"may have no replica of an engine during a roll-out ({replicas} in all)"
         yield Breach(spec.at("replicas"), asked, _POSSIBLE, _LEAF)

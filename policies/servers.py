@@ -11,6 +11,8 @@ from policies.engines import Opaque, vllm_server
 from policies.objects import Container, Object, Pod, Resource
 from policies.tree import Node
 
+_MOST = 10**6
+"""More processes than any server has."""
 _ENDING = frozenset({"Job", "CronJob"})
 
 
@@ -92,7 +94,9 @@ class Server:
         value = self.setting(name)
         if isinstance(value, Reading):
             return value
-        return value if isinstance(value, int) and value > 0 else Reading.UNPARSEABLE
+        if isinstance(value, int) and 0 < value <= _MOST:
+            return value
+        return Reading.UNPARSEABLE
 
 
 @lru_cache(maxsize=1)

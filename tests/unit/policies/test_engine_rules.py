@@ -77,6 +77,8 @@ def test_a_message_says_how_long_is_needed_and_which_parameter_asks_for_it() -> 
         (4, 4),
         (0.25, Fraction(1, 4)),
         ("4 Gi", None),
+        ("1e999", None),
+        ("9" * 5000, None),
         ("1gi", None),
         ("", None),
         (True, None),
@@ -125,6 +127,23 @@ def test_an_unknown_value_in_one_resource_hides_nothing_of_another() -> None:
         ("ml-10-multinode-isolated", proto.MANDATORY)
     ]
     assert analyze(DEPLOYMENT, ray, beside=[unknown, ISOLATED]) == []
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        engine("-tp=" + "9" * 4000, "-pp=" + "9" * 4000),
+        engine("--shutdown-timeout=" + "9" * 4299),
+        engine(lifecycle={"preStop": {"exec": {"command": ["sleep", "9" * 5000]}}}),
+        put(ENGINE, *POD, "terminationGracePeriodSeconds", value="9" * 5000),
+        put(ENGINE, "spec", "replicas", value=1e300),
+        put(ENGINE, "spec", "strategy", "rollingUpdate", "maxUnavailable", value="9" * 400 + "%"),
+        put(ENGINE, "spec", "strategy", "rollingUpdate", "maxUnavailable", value="\u0663"),
+    ],
+    ids=range(7),
+)
+def test_a_number_beyond_reason_is_refused_and_raises_nothing(properties: Json) -> None:
+    assert analyze(DEPLOYMENT, properties) != []
 
 
 def test_a_resource_that_changed_by_a_type_alone_is_read_again() -> None:
