@@ -205,7 +205,7 @@ CONTROL_PLANE: tuple[Program, ...] = (
 _KARPENTER_AWS = "github.com/aws/karpenter-provider-aws"
 CRDS: tuple[CrdFiles, ...] = (
     CrdFiles("karpenter-crds", "karpenter", "sigs.k8s.io/karpenter", "pkg/apis/crds/*.yaml"),
-    CrdFiles("lws-crds", "lws", "sigs.k8s.io/lws", "config/crd/bases/*.yaml"),
+    CrdFiles("lws-crds", "lws", "sigs.k8s.io/lws", "config/crd/bases/leaderworkerset*.yaml"),
     CrdFiles("karpenter-kwok-crds", "karpenter", "sigs.k8s.io/karpenter", "kwok/apis/crds/*.yaml"),
     CrdFiles(
         "karpenter-aws-crds", "crds", _KARPENTER_AWS, "pkg/apis/crds/karpenter.k8s.aws_*.yaml"

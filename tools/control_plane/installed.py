@@ -9,6 +9,9 @@ from tools.install import crd_folders, ensure
 _LEFT_OUT = "karpenter-crds"
 """Karpenter's own CRDs; AWS' stricter copy of the same kinds stands in, as in production."""
 
+_STAND_IN = Path(__file__).with_name("disaggregatedsets.yaml")
+"""The one definition that is our own; the file says why."""
+
 
 def binaries() -> Mapping[str, Path]:
     """Executables by name, built where they are missing.
@@ -26,9 +29,10 @@ def crds() -> list[Path]:
         ToolError: They are missing and cannot be downloaded.
     """
     folders = crd_folders()
-    return sorted(
+    copied = [
         path
         for name, folder in folders.items()
         if name != _LEFT_OUT
         for path in folder.glob("*.yaml")
-    )
+    ]
+    return sorted([*copied, _STAND_IN])
