@@ -45,8 +45,10 @@ def production(
 ) -> Iterator[Deployed]:
     folder = tmp_path_factory.mktemp("kills")
     run_folder = folder / "run"
-    yield deploy("production", run_folder, binaries["kubectl"], project_copy(folder))
-    run_stacks("down", run_folder=run_folder)
+    try:
+        yield deploy("production", run_folder, binaries["kubectl"], project_copy(folder))
+    finally:
+        run_stacks("down", run_folder=run_folder)
 
 
 def ask_for(deployed: Deployed, number: int) -> None:

@@ -1,4 +1,4 @@
-"""What `up` needs from the installer: the six programs and the CRDs that stacks use."""
+"""What `up` needs from the installer: the programs and the CRDs that stacks use."""
 
 from collections.abc import Mapping
 from pathlib import Path
