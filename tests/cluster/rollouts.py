@@ -119,14 +119,9 @@ def watched_pods(kubectl: Kubectl, namespace: str, selector: str) -> Generator[R
 
 
 def _read(lines: Iterable[str], rollout: Rollout) -> None:
-    """The objects that kubectl prints one below the other, each ending with a brace of its own."""
-    text: list[str] = []
     for line in lines:
-        text.append(line)
-        if line == "}\n":
-            event = json.loads("".join(text))
-            rollout.take(event["type"], event["object"])
-            text.clear()
+        event = json.loads(line)
+        rollout.take(event["type"], event["object"])
 
 
 def in_order(told: Sequence[str], *expected: str) -> bool:
