@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.conftest import Kubectl
-from tests.cluster.rollouts import Phase, watched_pods
+from tests.cluster.rollouts import Phase, in_order, watched_pods
 from tests.cluster.stacks import CHECKOUT
 from tools.control_plane.waiting import wait_until
 from tools.install import engine_environment
@@ -83,22 +83,18 @@ def test_a_lost_worker_takes_its_whole_group_with_it_and_no_other(groups: Kubect
 
 
 def test_groups_roll_one_after_the_other_from_the_highest(groups: Kubectl) -> None:
-    """Without a surge: a group is ready again before the next one is touched."""
+    """Without a surge: every pod of a group is ready again before the next one is touched."""
     with watched_pods(groups, "default", f"{NAME}=groups") as rollout:
         groups.apply(manifest(2))
-        rollout.settle(seconds=90)
-    leaders = [e for e in rollout.events if e.pod in {"groups-0", "groups-1"}]
-    told = [(event.pod, "old" if event.old else "new", event.phase.value) for event in leaders]
-    assert told == [
-        (pod, age, phase)
-        for pod in ("groups-1", "groups-0")
-        for age, phase in [
-            ("old", "ending"),
-            ("old", "gone"),
-            ("new", "created"),
-            ("new", "ready"),
-        ]
-    ]
+        assert wait_until(lambda: len(rollout.pods(Phase.GONE, old=True)) == 4, seconds=90)
+    events = rollout.events
+    touched = next(at for at, event in enumerate(events) if event.pod.startswith("groups-0"))
+    before = events[:touched]
+    ready = {event.pod for event in before if event.phase is Phase.READY and not event.old}
+    assert ready == {"groups-1", "groups-1-1"}
+    leader = [f"{'old' if e.old else 'new'} {e.phase}" for e in before if e.pod == "groups-1"]
+    assert in_order(leader, "old ending", "old gone", "new created", "new ready")
+    groups.wait("lws/groups", "condition=Available", seconds=60)
 
 
 def test_with_a_surge_a_further_group_is_ready_before_an_old_one_ends(groups: Kubectl) -> None:
