@@ -202,6 +202,7 @@ KARPENTER_KWOK = Program(
     pinned("karpenter", "sigs.k8s.io/karpenter"),
     "sigs.k8s.io/karpenter/kwok",
 )
+LWS_MANAGER = Program("lws-manager", "lws", pinned("lws", "sigs.k8s.io/lws"), "sigs.k8s.io/lws/cmd")
 
 PULUMI: tuple[Program, ...] = (PULUMI_CLI, KUBERNETES_PROVIDER)
 """What runs a Pulumi program written in Python against Kubernetes."""
@@ -214,12 +215,14 @@ CONTROL_PLANE: tuple[Program, ...] = (
     KUBECTL,
     KWOK,
     KARPENTER_KWOK,
+    LWS_MANAGER,
 )
 """What the embedded control plane consists of."""
 
 _KARPENTER_AWS = "github.com/aws/karpenter-provider-aws"
 CRDS: tuple[CrdFiles, ...] = (
     CrdFiles("karpenter-crds", "karpenter", "sigs.k8s.io/karpenter", "pkg/apis/crds/*.yaml"),
+    CrdFiles("lws-crds", "lws", "sigs.k8s.io/lws", "config/crd/bases/leaderworkerset*.yaml"),
     CrdFiles("karpenter-kwok-crds", "karpenter", "sigs.k8s.io/karpenter", "kwok/apis/crds/*.yaml"),
     CrdFiles(
         "karpenter-aws-crds", "crds", _KARPENTER_AWS, "pkg/apis/crds/karpenter.k8s.aws_*.yaml"
