@@ -29,11 +29,11 @@ def _python_of(engine: Engine) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_model(vllm_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a random model of 32768 positions that vLLM serves on a CPU."""
-    folder = tmp_path_factory.mktemp("tiny-model")
+def tiny_models(vllm_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of folders: random models that vLLM serves on a CPU, and an adapter for one."""
+    folder = tmp_path_factory.mktemp("tiny-models")
     done = subprocess.run(
-        [vllm_python, _ENGINES / "vllm" / "write_tiny_model.py", folder],
+        [vllm_python, _ENGINES / "vllm" / "write_tiny_models.py", folder],
         env=clean_environment(folder, {"HF_HUB_OFFLINE": "1"}),
         capture_output=True,
         text=True,
@@ -41,3 +41,9 @@ def tiny_model(vllm_python: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     )
     assert done.returncode == 0, done.stderr
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_models: Path) -> Path:
+    """A folder with a random chat model of 32768 positions."""
+    return tiny_models / "chat"
