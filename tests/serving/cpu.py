@@ -16,6 +16,8 @@ _VARIABLES = {
     "VLLM_CPU_KVCACHE_SPACE": "1",
     # Its threads would be pinned to cores by NUMA node, which two cores are not enough for.
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    # A tiny model gains nothing from threads; on a busy machine they wait for each other.
+    "OMP_NUM_THREADS": "1",
 }
 _ARGUMENTS = (
     # torch.compile takes 25 s on two cores, and no rendered setting changes what it does.

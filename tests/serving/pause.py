@@ -24,9 +24,7 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.write_eof()
 
 
-async def _forward(
-    port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> None:
+async def _forward(port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """One connection; closed at once where nothing listens in here."""
     with contextlib.suppress(ConnectionError):
         try:

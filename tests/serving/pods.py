@@ -124,9 +124,10 @@ class Pod:
         for prober in self.probers.values():
             prober.draining.set()
         deadline = time.monotonic() + self.grace_seconds
-        with ThreadPoolExecutor(len(self.containers)) as pool:
-            ends = pool.map(lambda item: self._end(item, deadline), self.spec["containers"])
-            return dict(zip((c["name"] for c in self.spec["containers"]), ends, strict=True))
+        rendered: list[Mapping[str, Any]] = self.spec["containers"]
+        with ThreadPoolExecutor(len(rendered)) as pool:
+            ends = pool.map(self._end, rendered, [deadline] * len(rendered))
+            return {item["name"]: end for item, end in zip(rendered, ends, strict=True)}
 
     def _end(self, rendered: Mapping[str, Any], deadline: float) -> End:
         hook = rendered.get("lifecycle", {}).get("preStop")
@@ -167,7 +168,7 @@ def running_pod(spec: Mapping[str, Any], cluster: Cluster, folder: Path) -> Gene
             stack.callback(container.remove)
             return container
 
-        initialised = {}
+        initialised: dict[str, Container] = {}
         for rendered in spec.get("initContainers", ()):
             container = initialised[rendered["name"]] = started(rendered)
             code = container.exit_code(_INIT_SECONDS)

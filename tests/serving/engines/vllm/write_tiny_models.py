@@ -26,7 +26,7 @@ CHAT_TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "<|im_start|>assistant\n"
 )
-"""In the manner of Qwen: tools as JSON in a system message, which the parser `hermes` reads back."""
+"""In the manner of Qwen: tools as JSON in a system message, for the parser `hermes`."""
 _RANK = 8
 _HIDDEN = 256  # 64 a head: vLLM's CPU attention kernel refuses 16
 _SHAPE = {
@@ -52,7 +52,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
         eos_token="<|im_end|>",
         bos_token="<|im_start|>",
         pad_token="<pad>",
-        extra_special_tokens=["<tool_call>", "</tool_call>"],
+        extra_special_tokens=["<tool_call>", "</tool_call>", "<think>", "</think>"],
     )
     whole.chat_template = CHAT_TEMPLATE
     return whole
