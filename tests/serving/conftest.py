@@ -1,10 +1,12 @@
 """The engines' environments and the tiny model, made once for all serving tests."""
 
 import subprocess
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
+from tests.serving.config_judge import ConfigJudge, config_judge
 from tests.serving.environments import Engine, EnvironmentUnavailableError, python_of
 from tests.serving.processes import clean_environment
 
@@ -44,6 +46,8 @@ def tiny_models(vllm_python: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="session")
-def tiny_model(tiny_models: Path) -> Path:
-    """A folder with a random chat model of 32768 positions."""
-    return tiny_models / "chat"
+def judge(vllm_python: Path) -> Generator[ConfigJudge]:
+    """The real vLLM, asked whether it would start with some arguments."""
+    assert vllm_python.exists()
+    with config_judge() as running:
+        yield running

@@ -6,14 +6,14 @@ memory, kernels, whether its type of number is one that it can compute.
 """
 
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.serving.config_judge import H100, L40S, ConfigJudge, Judgement, config_judge
+from tests.serving.config_judge import H100, L40S, ConfigJudge, Judgement
 from tests.serving.real_engine import Gpu
 
 pytestmark = pytest.mark.timeout(1800)  # the first test may install vLLM
@@ -168,6 +168,15 @@ BAD = {
     "a misspelt flag": Mistake(
         Case(QWEN, ("--max-modell-len=1",)), "unrecognized arguments: --max-modell-len", "parser"
     ),
+    "a removed flag": Mistake(
+        Case(QWEN, ("--swap-space=4",)), "unrecognized arguments: --swap-space=4", "parser"
+    ),
+    "memory above the whole GPU": Mistake(
+        Case(QWEN, ("--gpu-memory-utilization=1.5",)), "less than or equal to 1"
+    ),
+    "an unknown quantization": Mistake(
+        Case(QWEN, ("--quantization=none-such",)), "Unknown quantization method"
+    ),
     "a rank that no kernel has": Mistake(
         Case(QWEN, ("--enable-lora", "--max-lora-rank=7")), "invalid choice: 7", "parser"
     ),
@@ -183,7 +192,7 @@ BAD = {
         Case(QWEN, ("--enable-auto-tool-choice",)), "requires --tool-call-parser", "server"
     ),
     "an unknown reasoning parser": Mistake(
-        Case(QWEN, ("--reasoning-parser=qwen33",)), "invalid reasoning parser: qwen33", "server"
+        Case(QWEN, ("--reasoning-parser=qwen33",)), "Reasoning parser 'qwen33' not found"
     ),
     "a chat template that is not there": Mistake(
         Case(QWEN, ("--chat-template=/models/none.jinja",)), "none.jinja", "server"
@@ -206,12 +215,6 @@ BAD = {
         Case(QWEN, ("--max-model-len=400000",)), "greater than the derived max_model_len"
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def judge() -> Generator[ConfigJudge]:
-    with config_judge() as running:
-        yield running
 
 
 def _judged(judge: ConfigJudge, case: Case) -> Judgement:

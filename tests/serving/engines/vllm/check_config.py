@@ -24,9 +24,13 @@ from vllm.config import VllmConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.entrypoints.cli.serve import ServeSubcommand
 from vllm.entrypoints.launchers.launcher import validate_api_server_args
+from vllm.exceptions import VLLMError
 from vllm.usage.usage_lib import UsageContext
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 from write_tiny_models import tokenizer
+
+_REFUSALS = (AssertionError, KeyError, NotImplementedError, OSError, TypeError, ValueError)
+"""What the engine's own checks raise; pydantic's errors are ValueErrors."""
 
 
 def answer(parser: FlexibleArgumentParser, case: Mapping[str, object]) -> dict[str, object]:
@@ -75,8 +79,7 @@ def _judge(parser: FlexibleArgumentParser, words: list[str]) -> dict[str, object
         config = arguments.create_engine_config(UsageContext.OPENAI_API_SERVER)
     except SystemExit:
         return {"refused": said.getvalue().strip().splitlines()[-1], "by": by}
-    # pydantic's errors are ValueErrors; the engine's own checks are any of these.
-    except (AssertionError, KeyError, NotImplementedError, OSError, TypeError, ValueError) as error:
+    except (*_REFUSALS, VLLMError) as error:
         return {"refused": str(error) or type(error).__name__, "by": by}
     return {"accepted": _summary(config)}
 
