@@ -166,7 +166,7 @@ def command(
         ),
         *_mount(Mount("/etc/passwd", passwd, read_only=True), root),
         *(line for mount in sorted(mounts, key=lambda m: m.path) for line in _mount(mount, root)),
-        *([f"mount -o remount,ro {root}"] if read_only else []),
+        *([f"mount -o remount,bind,ro {root}"] if read_only else []),
         f"exec chroot {root} env -u PWD {shlex.join([*_demote(user), *words])}",
     ]
     return [

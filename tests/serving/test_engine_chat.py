@@ -123,15 +123,16 @@ def test_an_adapter_answers_otherwise_than_its_model(engine: Engine) -> None:
     "choice", ["required", {"type": "function", "function": {"name": "get_weather"}}]
 )
 def test_a_tool_call_arrives_parsed(engine: Engine, choice: object) -> None:
-    # JSON may have blanks between its parts, and a random model knows no reason to end them.
-    blanks = engine.post("/tokenize", prompt=" \n\r\t", add_special_tokens=False).json()["tokens"]
+    # Where JSON may have blanks and an answer further calls, a random model knows no end.
+    endless = " \n\r\t<<tool_call>"
+    tokens = engine.post("/tokenize", prompt=endless, add_special_tokens=False).json()["tokens"]
     said = engine.post(
         "/v1/chat/completions",
         model="akko-coder",
         messages=_asked("weather?"),
         tools=[_TOOL],
         tool_choice=choice,
-        logit_bias={str(token): -100 for token in blanks},
+        logit_bias={str(token): -100 for token in tokens},
         max_tokens=100,
         temperature=0,
     ).json()

@@ -52,8 +52,9 @@ def tokenizer() -> PreTrainedTokenizerFast:
         eos_token="<|im_end|>",
         bos_token="<|im_start|>",
         pad_token="<pad>",
-        extra_special_tokens=["<tool_call>", "</tool_call>", "<think>", "</think>"],
     )
+    # Text that is a token each, as in Qwen's models; not special, or it would not be answered.
+    whole.add_tokens(["<tool_call>", "</tool_call>", "<think>", "</think>"])
     whole.chat_template = CHAT_TEMPLATE
     return whole
 
