@@ -41,6 +41,7 @@ _TOOL: dict[str, Any] = {
     "type": "function",
     "function": {
         "name": "get_weather",
+        "strict": True,  # without it the engine holds the arguments against no schema
         "parameters": {
             "type": "object",
             "properties": {"city": {"type": "string", "enum": ["Oslo", "Lima"]}},
