@@ -1,10 +1,12 @@
 """The engines' environments and the tiny model, made once for all serving tests."""
 
 import subprocess
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
+from tests.serving.config_judge import ConfigJudge, config_judge
 from tests.serving.environments import Engine, EnvironmentUnavailableError, python_of
 from tests.serving.processes import clean_environment
 
@@ -29,11 +31,11 @@ def _python_of(engine: Engine) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_model(vllm_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a random model of 32768 positions that vLLM serves on a CPU."""
-    folder = tmp_path_factory.mktemp("tiny-model")
+def tiny_models(vllm_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of folders: random models that vLLM serves on a CPU, and an adapter for one."""
+    folder = tmp_path_factory.mktemp("tiny-models")
     done = subprocess.run(
-        [vllm_python, _ENGINES / "vllm" / "write_tiny_model.py", folder],
+        [vllm_python, _ENGINES / "vllm" / "write_tiny_models.py", folder],
         env=clean_environment(folder, {"HF_HUB_OFFLINE": "1"}),
         capture_output=True,
         text=True,
@@ -41,3 +43,11 @@ def tiny_model(vllm_python: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     )
     assert done.returncode == 0, done.stderr
     return folder
+
+
+@pytest.fixture(scope="session")
+def judge(vllm_python: Path) -> Generator[ConfigJudge]:
+    """The real vLLM, asked whether it would start with some arguments."""
+    assert vllm_python.exists()
+    with config_judge() as running:
+        yield running

@@ -1,0 +1,129 @@
+"""A vLLM pod of a stack, with a tiny model on its volume, ready to be started on a CPU.
+
+`rendered_pod` is THE ONE PLACE where manifests come in.
+"""
+
+import shutil
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import httpx
+
+from tests.rendering import document, of_kind, render
+from tests.serving.cpu import on_cpu, vllm_image
+from tests.serving.pods import Pod, running_pod
+from tests.serving.volumes import Cluster
+
+PORT = 8000
+MODELS = "/models"
+"""Where pods mount the volume of their models."""
+_IMAGE = "docker.io/vllm/vllm-openai"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A ready engine.
+
+    Attributes:
+        pod: Its pod.
+        url: Where its API is, without a path.
+        client: Asks it; of use to several threads at once.
+    """
+
+    pod: Pod
+    url: str
+    client: httpx.Client
+
+    def post(self, path: str, **request: object) -> httpx.Response:
+        """Send a request and wait for the whole answer.
+
+        Args:
+            path: Path of the API.
+            request: Its fields.
+        """
+        return self.client.post(path, json=request)
+
+    def get(self, path: str) -> httpx.Response:
+        """Read.
+
+        Args:
+            path: Path of the API.
+        """
+        return self.client.get(path)
+
+    def metrics(self, *names: str) -> tuple[float, ...]:
+        """Metrics at one moment, each the sum of its series.
+
+        Args:
+            names: Their names as they are exposed.
+        """
+        lines = self.get("/metrics").text.splitlines()
+        return tuple(
+            sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(f"{name}{{"))
+            for name in names
+        )
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way to run a model.
+
+    Attributes:
+        model: Which of the tiny models lies where the arguments look for the model.
+        arguments: What the manifest of such a document has beyond that of production.
+        others: Which of them lie at further paths below the volume's root.
+    """
+
+    model: str
+    arguments: Sequence[str] = ()
+    others: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def rendered_pod(variant: Variant) -> dict[str, Any]:
+    """The pod of the engine as its stack renders it.
+
+    Args:
+        variant: How the model is run.
+    """
+    rendered = render(document("production"))
+    pods = [item["spec"]["template"]["spec"] for item in of_kind(rendered, "Deployment")]
+    (pod,) = [pod for pod in pods if pod["containers"][0]["name"] == "vllm"]
+    pod["containers"][0]["args"] += variant.arguments
+    return pod
+
+
+@contextmanager
+def running_engine(
+    variant: Variant, tiny_models: Path, python: Path, folder: Path
+) -> Generator[Engine]:
+    """Start the engine of a variant and wait until its probes say that it is ready.
+
+    Args:
+        variant: How the model is run.
+        tiny_models: Where the tiny models are.
+        python: Interpreter of vLLM's environment.
+        folder: An empty folder.
+    """
+    pod = rendered_pod(variant)
+    (container,) = pod["containers"]
+    model = PurePosixPath(container["args"][0]).relative_to(MODELS)
+    claim = folder / "claim"
+    for path, kind in {str(model): variant.model, **variant.others}.items():
+        shutil.copytree(tiny_models / kind, claim / path)
+    (name,) = (
+        volume["persistentVolumeClaim"]["claimName"]
+        for volume in pod["volumes"]
+        if "persistentVolumeClaim" in volume
+    )
+    cluster = Cluster({_IMAGE: vllm_image(python)}, claims={name: claim})
+    place = folder / "pod"
+    place.mkdir()
+    with running_pod(on_cpu(pod), cluster, place) as running:
+        running.await_ready()
+        url = running.url(PORT)
+        # No TLS on loopback; loading the authorities takes a busy machine seconds.
+        with httpx.Client(base_url=url, timeout=120, trust_env=False, verify=False) as client:
+            yield Engine(running, url, client)

@@ -1,0 +1,247 @@
+"""A rendered chat engine with all that it can do at once, on the real vLLM (CPU build).
+
+One engine serves all tests of this module, for it takes a minute to start; the last ends it.
+"""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.serving.engine_pods import Engine, Variant, running_engine
+from tests.serving.gateways import running_gateway
+from tests.serving.stacks import MASTER_KEY, gateway
+from tests.serving.streams import Answer, chat
+
+pytestmark = pytest.mark.timeout(1800)  # the first test may install vLLM
+
+_NAMES = ("akko-coder", "Qwen/Qwen2.5-7B-Instruct")
+_ADAPTER = "akko-adapter"
+_AT_ONCE = 2
+_MOST = 8
+"""Requests that are worked on or wait, together."""
+
+_CHAT = Variant(
+    "chat",
+    (
+        *("--enable-lora", "--max-lora-rank=8"),
+        f'--lora-modules={{"name":"{_ADAPTER}","path":"/models/org/adapter/abc"}}',
+        *("--enable-auto-tool-choice", "--tool-call-parser=hermes"),
+        *("--scheduling-policy=priority", f"--max-num-seqs={_AT_ONCE}"),
+        *(f"--max-num-queued-reqs={_MOST}", "--enable-prefix-caching"),
+    ),
+    {"org/adapter/abc": "adapter"},
+)
+_TOOL: dict[str, Any] = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "strict": True,  # without it the engine holds the arguments against no schema
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string", "enum": ["Oslo", "Lima"]}},
+            "required": ["city"],
+            "additionalProperties": False,
+        },
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def engine(
+    vllm_python: Path, tiny_models: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Generator[Engine]:
+    folder = tmp_path_factory.mktemp("chat")
+    with running_engine(_CHAT, tiny_models, vllm_python, folder) as running:
+        yield running
+
+
+def _asked(text: str = "hello") -> list[dict[str, str]]:
+    return [{"role": "user", "content": text}]
+
+
+def _greedy(engine: Engine, model: str) -> str:
+    answer = engine.post(
+        "/v1/completions", model=model, prompt="hello", max_tokens=16, temperature=0
+    )
+    return answer.json()["choices"][0]["text"]
+
+
+def test_it_runs_as_rendered_and_is_ready_within_its_budget(engine: Engine) -> None:
+    """Rows A9, B3, D8: the fixture gave up where the start-up probe would have."""
+    assert {process.uids().real for process in engine.pod.only.processes()} <= {2000, 0}
+    first = engine.pod.only.processes()[0]
+    assert first.cmdline()[-len(_CHAT.arguments) - 1 : -1] == list(_CHAT.arguments)
+    started = engine.pod.verdict("startup", within_seconds=0)
+    assert started.good
+
+
+def test_all_served_names_and_adapters_are_listed(engine: Engine) -> None:
+    """Rows A7, D8."""
+    listed = engine.get("/v1/models").json()["data"]
+    assert {entry["id"] for entry in listed} == {*_NAMES, _ADAPTER}
+    assert {entry["max_model_len"] for entry in listed if entry["id"] in _NAMES} == {4096}
+
+
+@pytest.mark.parametrize("model", [*_NAMES, _ADAPTER])
+def test_chat_and_completion_answer_under_every_name(engine: Engine, model: str) -> None:
+    """Row C13: chat goes through the model's own template, a completion does not."""
+    request = {"model": model, "max_tokens": 5, "ignore_eos": True}
+    said = engine.post("/v1/chat/completions", messages=_asked(), **request).json()
+    assert said["choices"][0]["finish_reason"] == "length"
+    assert said["usage"]["completion_tokens"] == 5
+    completed = engine.post("/v1/completions", prompt="hello", **request).json()
+    assert completed["usage"]["prompt_tokens"] == len(["he", "ll", "o"])
+    around = ["<|im_start|>", *"user\n", "<|im_end|>", "\n", "<|im_start|>", *"assistant"]
+    assert said["usage"]["prompt_tokens"] == len(["he", "ll", "o", *around])
+
+
+def test_a_stream_ends_with_its_usage(engine: Engine) -> None:
+    answer = chat(engine.url, "akko-coder", max_tokens=50, ignore_eos=True)
+    assert answer.text
+    assert (answer.finish_reason, answer.completion_tokens, answer.done) == ("length", 50, True)
+
+
+def test_more_than_the_maximum_length_is_refused_in_the_engines_words(engine: Engine) -> None:
+    """Row A4: the length that is rendered is the length that holds."""
+    refused = engine.post("/v1/chat/completions", model="akko-coder", messages=_asked("x" * 4096))
+    assert refused.status_code == 400
+    assert "maximum context length is 4096 tokens" in refused.json()["error"]["message"]
+
+
+def test_an_adapter_answers_otherwise_than_its_model(engine: Engine) -> None:
+    base = {_greedy(engine, name) for name in _NAMES}
+    assert len(base) == 1
+    assert _greedy(engine, _ADAPTER) not in base
+
+
+@pytest.mark.parametrize(
+    "choice", ["required", {"type": "function", "function": {"name": "get_weather"}}]
+)
+def test_a_tool_call_arrives_parsed(engine: Engine, choice: object) -> None:
+    # Where JSON may have blanks and an answer further calls, a random model knows no end.
+    endless = " \n\r\t<<tool_call>"
+    tokens = engine.post("/tokenize", prompt=endless, add_special_tokens=False).json()["tokens"]
+    said = engine.post(
+        "/v1/chat/completions",
+        model="akko-coder",
+        messages=_asked("weather?"),
+        tools=[_TOOL],
+        tool_choice=choice,
+        logit_bias={str(token): -100 for token in tokens},
+        max_tokens=100,
+        temperature=0,
+    ).json()
+    (call,) = said["choices"][0]["message"]["tool_calls"]
+    assert call["function"]["name"] == "get_weather"
+    assert json.loads(call["function"]["arguments"])["city"] in {"Oslo", "Lima"}
+
+
+def test_a_prefix_is_shared_by_those_who_have_the_same_salt_alone(engine: Engine) -> None:
+    """Row C4: tenants with salts of their own cannot find out each other's prompts by time."""
+
+    def hits(salt: str) -> float:
+        (before,) = engine.metrics("vllm:prefix_cache_hits_total")
+        done = engine.post(
+            "/v1/completions",
+            model="akko-coder",
+            prompt="a shared header " * 60,
+            max_tokens=1,
+            cache_salt=salt,
+        )
+        assert done.status_code == 200
+        (after,) = engine.metrics("vllm:prefix_cache_hits_total")
+        return after - before
+
+    assert hits("tenant-a") == 0
+    assert hits("tenant-a") > 500
+    assert hits("tenant-b") == 0
+
+
+def test_metrics_are_read_without_a_key(engine: Engine) -> None:
+    """Row B14."""
+    metrics = engine.get("/metrics").text
+    for name in ("num_requests_running", "num_requests_waiting", "kv_cache_usage_perc"):
+        assert f'vllm:{name}{{engine="0",model_name="akko-coder"}}' in metrics
+
+
+def _finished_at(engine: Engine, tokens: int, priority: int) -> float:
+    done = engine.post(
+        "/v1/completions",
+        model="akko-coder",
+        prompt="hello",
+        max_tokens=tokens,
+        ignore_eos=True,
+        priority=priority,
+    )
+    assert done.status_code == 200
+    return time.monotonic()
+
+
+def _await_load(engine: Engine, running: int, waiting: int) -> None:
+    wanted = (running, waiting)
+    deadline = time.monotonic() + 30
+    names = ("vllm:num_requests_running", "vllm:num_requests_waiting")
+    while (seen := engine.metrics(*names)) != wanted:
+        assert time.monotonic() < deadline, f"{seen} run and wait, not {wanted}"
+        time.sleep(0.05)
+
+
+def test_a_lower_priority_number_overtakes(engine: Engine) -> None:
+    """Row B19: of two that wait, the later one with the smaller number is worked on first."""
+    with ThreadPoolExecutor(4) as pool:
+        busy = [pool.submit(_finished_at, engine, 900, 0) for _ in range(_AT_ONCE)]
+        _await_load(engine, _AT_ONCE, 0)
+        late = pool.submit(_finished_at, engine, 200, 9)
+        _await_load(engine, _AT_ONCE, 1)
+        early = pool.submit(_finished_at, engine, 200, 1)
+        _await_load(engine, _AT_ONCE, 2)
+        assert not any(task.done() for task in busy)
+        assert early.result() < late.result()
+
+
+def test_a_full_queue_answers_503(engine: Engine) -> None:
+    """Row B19: the limit counts what is worked on and what waits; 503 sends a gateway elsewhere."""
+    with ThreadPoolExecutor(_MOST) as pool:
+        busy = [pool.submit(_finished_at, engine, 500, 0) for _ in range(_MOST)]
+        _await_load(engine, _AT_ONCE, _MOST - _AT_ONCE)
+        refused = engine.post("/v1/completions", model="akko-coder", prompt="x", max_tokens=1)
+        assert refused.status_code == 503
+        assert all(task.result() for task in busy)
+    assert engine.metrics("vllm:admission_rejections_total") == (1,)
+
+
+def test_sigterm_under_load_ends_every_stream_within_the_chain(
+    engine: Engine, litellm_python: Path, tmp_path: Path
+) -> None:
+    """Rows A1, A9, D8: the hook, then SIGTERM; streams that run and that wait all end whole.
+
+    Half of them come through the real gateway. Last in this module, for it ends the engine.
+    """
+    tokens = 800
+
+    def stream(url: str) -> tuple[Answer, float]:
+        answer = chat(url, "akko-coder", key=MASTER_KEY, max_tokens=tokens, ignore_eos=True)
+        return answer, time.monotonic()
+
+    with (
+        running_gateway(gateway("production"), litellm_python, engine.url, tmp_path) as front,
+        ThreadPoolExecutor(_MOST) as pool,
+    ):
+        urls = [engine.url, front.url] * (_MOST // 2)
+        streams = [pool.submit(stream, url) for url in urls]
+        _await_load(engine, _AT_ONCE, _MOST - _AT_ONCE)
+        begun = time.monotonic()
+        end = engine.pod.stop()["vllm"]
+        ended = time.monotonic()
+        results = [future.result() for future in streams]
+    whole = Counter((a.finish_reason, a.completion_tokens, a.done) for a, _ in results)
+    assert whole == {("length", tokens, True): _MOST}
+    assert (end.exit_code, end.killed) == (0, False)
+    assert ended - begun < engine.pod.grace_seconds
+    assert max(at for _, at in results) > ended - end.seconds, "SIGTERM came after the last stream"
