@@ -2,8 +2,7 @@
 
 The program is `programs/preload.py` and its modules. It runs in the engine's own image, which has
 Python and the hub's client, and comes from a ConfigMap that is named after its content: another
-program or
-plan is another ConfigMap, never a change under a running pod.
+program or plan is another ConfigMap, never a change under a running pod.
 """
 
 import hashlib
