@@ -12,9 +12,9 @@ from pulumi_kubernetes.core.v1 import (
 from pulumi_kubernetes.networking.v1 import NetworkPolicyEgressRuleArgsDict
 
 from components.document.cache import ModelCache, NvmeCache, S3Cache
-from components.model_volume import MODELS, VOLUME, ModelVolumes
 from components.network import internet_egress, pod_identity_egress
 from components.preload_pods import Preload, check_step, config_volumes, copy_step
+from components.volumes import MODELS, VOLUME, ModelVolumes
 
 
 @dataclass(frozen=True)

@@ -28,12 +28,13 @@ from components.exposure import GatewayRoute
 from components.hub_token import HubTokenSecret, hub_environment
 from components.litellm import Backend, LiteLlmGateway
 from components.model_cache import ModelCache, OldRevisions
-from components.model_volume import Place, model_volumes
+from components.model_volume import model_volumes
 from components.namespace import PlatformNamespace
 from components.network import other_namespace, same_namespace
 from components.node_pools import GpuNodePool
 from components.preload_pods import VolumeJob, placed
 from components.stored_models import stored_models
+from components.volumes import Place
 from components.workloads import Identity
 
 

@@ -143,6 +143,32 @@ def test_each_replica_has_a_disk_that_is_filled_before_its_pod_adopts_it() -> No
     assert not [v for v in spec["template"]["spec"]["volumes"] if v["name"] == "models"]
 
 
+def test_a_further_replica_leaves_the_disks_of_the_others_as_they_are() -> None:
+    """Resources that Pulumi knows by other names would be made anew, under names that are taken."""
+    few, more = (
+        {item.key for item in rendered("ebs", replicas=n) if "PersistentVolume" in item.type}
+        for n in (1, 2)
+    )
+    assert few < more
+
+
+def test_a_new_revision_leaves_what_the_old_servers_read_as_it_is() -> None:
+    """A program, a plan and a Job of another content are other resources, so nothing is replaced
+    under a server that still runs, and a document that is taken back finds its own again."""
+    other = {
+        "source": "Qwen/Qwen2.5-Coder-7B-Instruct",
+        "revision": "c03e6d358207e414f1eca0bb1891e29f1db0e242",
+    }
+    for name in ("efs", "ebs", "mountpoint"):
+        kinds = {"ConfigMap", "Job"}
+        before, after = (
+            {item.key for item in found if item.inputs.get("kind") in kinds and "vllm" in item.name}
+            for found in (rendered(name), rendered(name, **other))
+        )
+        assert before
+        assert not before & after
+
+
 def test_replicas_with_disks_of_their_own_start_together_and_are_replaced_in_order() -> None:
     found = rendered("ebs", replicas=2)
     spec = one(found, "StatefulSet", "akko-akko-vllm")["spec"]
