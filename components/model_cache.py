@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.model_volume import Claim
 from components.network import internet_egress, network_policy, policy_spec, private_egress
 from components.preload_pods import VolumeJob, short_hash
+from components.volumes import Claim
 from components.workloads import Identity
 
 _ATTEMPTS = 6
@@ -42,13 +42,12 @@ class ModelCache(pulumi.ComponentResource):
         super().__init__("inference:storage:ModelCache", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         needed: list[pulumi.Resource] = [
-            _claim(name if len(claims) == 1 else f"{name}-{claim.name}", claim, who, self)
-            for claim in claims
+            _claim(claim.name if claim.several else name, claim, who, self) for claim in claims
         ]
         if config:
             needed.append(
                 k8s.core.v1.ConfigMap(
-                    f"{name}-config",
+                    config_name,
                     metadata=who.metadata(config_name),
                     immutable=True,
                     data=dict(config),

@@ -13,9 +13,9 @@ from pulumi_kubernetes.networking.v1 import NetworkPolicyEgressRuleArgsDict
 
 from components.document.cache import ModelCache, NvmeCache, S3Cache
 from components.document.serve_line import MODELS, streams
-from components.model_volume import VOLUME, ModelVolumes
 from components.network import internet_egress, pod_identity_egress
 from components.preload_pods import Preload, check_step, config_volumes, copy_step
+from components.volumes import VOLUME, ModelVolumes
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,10 @@ Pure: a choice of the document in, Kubernetes' own words out.
 """
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from pulumi_kubernetes.core.v1 import (
     PersistentVolumeClaimArgsDict,
     PersistentVolumeClaimSpecArgsDict,
-    PersistentVolumeSpecArgsDict,
     TypedLocalObjectReferenceArgsDict,
     VolumeArgsDict,
 )
@@ -28,103 +25,12 @@ from components.document.cache import (
     SnapshotCache,
     access_mode,
 )
+from components.volumes import SHARED, VOLUME, Claim, ModelVolumes, Place, Writable, claimed
 
-VOLUME = "models"
-"""Name of the weights' volume in every pod."""
-SHARED = "shared"
-"""Name of the volume that weights are copied from."""
-
-_POD_INDEX = "apps.kubernetes.io/pod-index"
-"""Label that the StatefulSet controller gives to each of its pods (Kubernetes 1.28)."""
 _ZONE = "topology.kubernetes.io/zone"
 _S3_DRIVER = "s3.csi.aws.com"
 _IGNORED_SIZE = "1Gi"
 """A bucket has no size; the API server asks for one all the same."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a cache belongs.
-
-    Attributes:
-        app: What reads it: `vllm`, `ollama`.
-        service: Name of the server that reads it.
-        namespace: Where it lives.
-        replicas: Of the server.
-        zones: Of the server's nodes; empty where nobody says.
-        uid: User of server and Jobs.
-        gid: Their group.
-    """
-
-    app: str
-    service: str
-    namespace: str
-    replicas: int
-    zones: tuple[str, ...]
-    uid: int
-    gid: int
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A claim to make, and the volume that it is bound to where that is made by hand too."""
-
-    name: str
-    spec: PersistentVolumeClaimSpecArgsDict
-    volume_name: str = ""
-    volume: PersistentVolumeSpecArgsDict | None = None
-
-
-@dataclass(frozen=True)
-class Writable:
-    """A volume as the Job that fills it mounts it.
-
-    Attributes:
-        claim: Its claim.
-        holders: Labels of the pods that hold the volume on their node; empty where many nodes can.
-        index: Ordinal of the one pod that holds it; None for any.
-        node_labels: Labels of the nodes that can mount it.
-        zones: Where the volume may come to be, for one that is made where its first pod runs.
-        staged: Whether nothing can be renamed there, so that files are made whole elsewhere.
-    """
-
-    claim: str
-    holders: Mapping[str, str] = field(default_factory=dict[str, str])
-    index: int | None = None
-    node_labels: Mapping[str, str] = field(default_factory=dict[str, str])
-    zones: tuple[str, ...] = ()
-    staged: bool = False
-
-    @property
-    def labels(self) -> dict[str, str]:
-        """What a Job's pod carries beside its own labels, so that it matches its own affinity."""
-        return {} if self.index is None else {_POD_INDEX: str(self.index)}
-
-    @property
-    def together_with(self) -> dict[str, str]:
-        """Labels of the pods on whose node the Job has to run; empty for any node."""
-        return {**self.holders, **self.labels} if self.holders else {}
-
-
-@dataclass(frozen=True)
-class ModelVolumes:
-    """What one choice of storage comes to.
-
-    Attributes:
-        claims: To make before anything else.
-        writable: One for each volume that has to be filled.
-        served: Volumes of the server's pod.
-        claim_templates: Of a server whose pods have a volume each.
-        node_labels: Of the nodes that can mount what is served.
-        surges: Whether a further pod can mount it too.
-    """
-
-    claims: tuple[Claim, ...] = ()
-    writable: tuple[Writable, ...] = ()
-    served: tuple[VolumeArgsDict, ...] = ()
-    claim_templates: tuple[PersistentVolumeClaimArgsDict, ...] = ()
-    node_labels: Mapping[str, str] = field(default_factory=dict[str, str])
-    surges: bool = True
 
 
 def model_volumes(cache: ModelCache, place: Place, size_gib: int) -> ModelVolumes:
@@ -154,11 +60,6 @@ def model_volumes(cache: ModelCache, place: Place, size_gib: int) -> ModelVolume
             return _shared(cache, place)
 
 
-def claimed(name: str, claim: str) -> VolumeArgsDict:
-    """A pod's volume of a claim."""
-    return {"name": name, "persistent_volume_claim": {"claim_name": claim}}
-
-
 def _shared(cache: SharedCache, place: Place) -> ModelVolumes:
     name, mode = f"{place.service}-models", access_mode(cache)
     one_node = mode == "ReadWriteOnce"
@@ -169,6 +70,7 @@ def _shared(cache: SharedCache, place: Place) -> ModelVolumes:
             Writable(
                 name,
                 holders=_holders(place) if one_node else {},
+                tainted=place.tainted,
                 node_labels=nodes,
                 zones=place.zones if one_node else (),
             ),
@@ -185,9 +87,9 @@ def _own_disks(cache: EbsCache, place: Place) -> ModelVolumes:
     names = [f"{VOLUME}-{place.service}-{ordinal}" for ordinal in range(place.replicas)]
     template: PersistentVolumeClaimArgsDict = {"metadata": {"name": VOLUME}, "spec": spec}
     return ModelVolumes(
-        claims=tuple(Claim(name, spec) for name in names),
+        claims=tuple(Claim(name, spec, several=True) for name in names),
         writable=tuple(
-            Writable(name, holders=_holders(place), index=ordinal, zones=place.zones)
+            Writable(name, _holders(place), ordinal, tainted=place.tainted, zones=place.zones)
             for ordinal, name in enumerate(names)
         ),
         claim_templates=(template,),
@@ -231,6 +133,7 @@ def _bucket_claim(cache: S3Cache, place: Place, name: str, *, writable: bool) ->
     volume_name = f"{place.namespace}-{name}"
     return Claim(
         name,
+        several=True,
         spec={
             "storage_class_name": "",  # no class: bound by hand, the driver provisions nothing
             "access_modes": [mode],

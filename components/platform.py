@@ -24,13 +24,14 @@ from components.hub_token import HubTokenSecret, hub_environment
 from components.identities import gateway_identity, identity, ollama_identity, vllm_identity
 from components.litellm import LiteLlmGateway
 from components.model_cache import ModelCache, OldRevisions
-from components.model_volume import Place, model_volumes
+from components.model_volume import model_volumes
 from components.namespace import PlatformNamespace
 from components.network import other_namespace, same_namespace
 from components.node_pools import GpuNodePool
 from components.preload_pods import VolumeJob, placed
 from components.priorities import ServingPriorities, priority_class
 from components.stored_models import stored_models
+from components.volumes import Place
 
 
 class Platform(pulumi.ComponentResource):

@@ -26,8 +26,8 @@ from pulumi_kubernetes.core.v1 import (
 from components.core.conventions import GPU_RESOURCE, PRELOAD_PROGRAM
 from components.core.model_lock import LockedModel
 from components.document.serve_line import MODELS
-from components.model_volume import SHARED, VOLUME, Writable, claimed
 from components.pods import environment, hardened_pod, mounts, resources, scratch
+from components.volumes import SHARED, VOLUME, Writable, claimed
 
 Command = Literal["fetch", "check", "copy", "collect"]
 
@@ -251,7 +251,10 @@ def placed(pod: PodSpecArgsDict, volume: Writable) -> PodSpecArgsDict:
         found["node_selector"] = dict(volume.node_labels)
     affinity: AffinityArgsDict = {}
     if volume.together_with:
-        found["tolerations"] = [{"key": GPU_RESOURCE, "operator": "Exists", "effect": "NoSchedule"}]
+        if volume.tainted:
+            found["tolerations"] = [
+                {"key": GPU_RESOURCE, "operator": "Exists", "effect": "NoSchedule"}
+            ]
         affinity["pod_affinity"] = {
             "required_during_scheduling_ignored_during_execution": [
                 {

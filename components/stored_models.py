@@ -8,8 +8,9 @@ from pulumi_kubernetes.core.v1 import EnvVarArgsDict
 from components.core.model_lock import LockedModel
 from components.document.cache import ModelCache, NvmeCache, S3Cache
 from components.model_mount import ModelMount, server_mount
-from components.model_volume import Claim, Place, model_volumes
+from components.model_volume import model_volumes
 from components.preload_pods import Preload, VolumeJob, collect_pod, fetch_pod
+from components.volumes import Claim, Place
 
 
 @dataclass(frozen=True)

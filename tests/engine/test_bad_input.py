@@ -49,7 +49,7 @@ def test_an_unknown_key_is_answered_with_the_possible_ones(
     ended.refuses(
         "inference:platform.ingress_nginx is not a key of this document; Possible here: "
         "namespace, environment, cluster, hardware, node_pools, models, ollama, gateway, exposure, "
-        "streams, monitoring"
+        "streams, monitoring, hub"
     )
 
 

@@ -1,8 +1,11 @@
 """What no storage can do is refused in a sentence that names the key to change (row C7)."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from components.document import ROOT, DocumentError, parse_document, read_document
 from components.document.plans import ModelPlan, plan_models
@@ -12,7 +15,6 @@ from tests.unit.components.caches import CACHES, S3, with_cache
 KEY = f"{ROOT}.models.akko-coder"
 FSX = CACHES["fsx"]
 NFS = {"kind": "claim", "storage_class": "nfs", "size_gib": 50}
-HUB = {"token": {"source": "existing", "secret_name": "hub-token"}}
 
 FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "no kind": (
@@ -131,6 +133,18 @@ def _planned(cache: dict[str, Any], **pool: object) -> ModelPlan:
     value = with_cache(cache)
     value["node_pools"]["l4"] |= pool
     return plan_models(parse_document(value))["akko-coder"]
+
+
+def test_every_choice_that_readme_shows_is_possible_and_every_kind_is_shown() -> None:
+    text = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    section = text.split("## The model cache")[1].split("\n## ")[0]
+    caches, hub, *_ = re.findall(r"```yaml\n(.*?)```", section, flags=re.DOTALL)
+    shown: list[dict[str, Any]] = yaml.safe_load(caches)
+    for cache in shown:
+        read_document(with_cache(cache) | yaml.safe_load(hub))
+    assert {cache["kind"] for cache in shown} == {cache["kind"] for cache in CACHES.values()}
+    for line in re.findall(r"# (token: .*?\})(?: |$)", hub, flags=re.MULTILINE):
+        read_document(with_cache(CACHES["efs"]) | {"hub": yaml.safe_load(line)})
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -114,7 +114,8 @@ FAULTS: dict[str, tuple[Any, str]] = {
 
 
 def _with_hub(hub: object, **model: object) -> dict[str, Any]:
-    changed: dict[str, Any] = {**document("production"), "hub": hub}
+    changed = document("production")
+    changed["hub"] = hub
     changed["models"]["akko-coder"] |= model
     return changed
 

@@ -107,6 +107,16 @@ def test_a_faster_volume_does_not_help_the_default_loader_beyond_its_own_speed()
     assert seconds(streamed, "weights").expected < seconds(faster, "weights").expected / 2.5
 
 
+def test_a_new_pod_that_copies_first_takes_as_long_as_the_shared_volume_delivers() -> None:
+    """It is no part of the engine's container, so its probe does not wait for it."""
+    read = replace(LLAMA_8B, storage="nvme")
+    copied = replace(read, copied_from="efs")
+    assert seconds(copied, "copy").expected == LLAMA_8B.weight_gib * 1024 / 1500
+    assert probe_seconds(phases(copied)) == probe_seconds(phases(read))
+    with pytest.raises(ValueError, match="storage 'tape' is unknown; choose one of gp3, io2"):
+        phases(replace(read, copied_from="tape"))
+
+
 def test_enforce_eager_neither_compiles_nor_captures() -> None:
     eager = replace(LLAMA_8B, compile="off", graph_sizes=0)
     assert seconds(eager, "compile") == seconds(eager, "graphs") == Range(0, 0, 0)

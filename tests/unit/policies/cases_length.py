@@ -1,5 +1,6 @@
 """Cases of ML-01: the context length of vLLM servers."""
 
+from components.core.conventions import PRELOAD_PROGRAM, Role, labels
 from tests.unit.policies.analyzer import SENTINELS, UNKNOWN, drop, put
 from tests.unit.policies.cases import Case, Group
 from tests.unit.policies.manifests import DEPLOYMENT, ENGINE, ENGINE_IMAGE, Json
@@ -234,4 +235,35 @@ PROGRAMS = (
     ),
 )
 
-CASES = (*GOOD, *BAD, *UNKNOWNS, *BYPASSES, *PROGRAMS)
+
+def _weights(program: str, role: Role, **container: object) -> Json:
+    """A pod with our labels of a role, which runs a mounted program."""
+    pod_labels = {"labels": labels("vllm", "akko-coder", role)}
+    changed = put(
+        _commanded("python3", program, "fetch", "/plan/plan.json", **container),
+        *("spec", "template", "metadata"),
+        value=pod_labels,
+    )
+    return put(changed, "metadata", "labels", value=pod_labels["labels"])
+
+
+_NO_GPU = {"resources": {"limits": {"memory": "2Gi"}}}
+WEIGHTS = (
+    _case("good", "a Job that fetches", _weights(PRELOAD_PROGRAM, "preload", **_NO_GPU)),
+    _case("good", "a Job that collects", _weights(PRELOAD_PROGRAM, "collect", **_NO_GPU)),
+    _case(
+        "bypass",
+        "its program in an engine",
+        _weights(PRELOAD_PROGRAM, "engine", **_NO_GPU),
+        _SHELL,
+    ),
+    _case("bypass", "its program with a GPU", _weights(PRELOAD_PROGRAM, "preload"), _SHELL),
+    _case(
+        "bypass",
+        "another program in its pod",
+        _weights("/programs/serve.py", "preload", **_NO_GPU),
+        _SHELL,
+    ),
+)
+
+CASES = (*GOOD, *BAD, *UNKNOWNS, *BYPASSES, *PROGRAMS, *WEIGHTS)

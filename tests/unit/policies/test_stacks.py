@@ -14,7 +14,8 @@ def _findings(
     stack: str, change: dict[str, Any] | None = None, **more: object
 ) -> tuple[int, set[str]]:
     """Resources of a stack, and `policy: key to change` of what the pack finds."""
-    platform: dict[str, Any] = {**document(stack), **more}
+    platform = document(stack)
+    platform.update(more)
     platform["models"]["akko-coder"].update(change or {})
     rendered = render(platform, stack=stack, gateway_key=CANARY)
     found: set[str] = set()
