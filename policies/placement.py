@@ -11,6 +11,7 @@ from policies.objects import Pod, Resource
 from policies.servers import readable
 from policies.tree import Node
 
+_NODE = "kubernetes.io/hostname"
 _ANYWHERE = frozenset({"kubernetes.io/os", "kubernetes.io/arch", "beta.kubernetes.io/os"})
 """Labels that nodes of every pool have."""
 
@@ -22,8 +23,14 @@ def _check_taint(resource: Resource, parameters: Parameters) -> Iterator[Breach]
             one.kind == "DaemonSet" and pod.node.steps[: len(one.node.steps)] == one.node.steps
             for one in resource.objects
         )
-        if not (per_node or pod.node.unknown or _uses_gpu(pod)):
+        if not (per_node or pod.node.unknown or _uses_gpu(pod) or _follows(pod)):
             yield from _toleration_breaches(pod, taint)
+
+
+def _follows(pod: Pod) -> bool:
+    """Whether it goes to the node of another pod only, so that no node is there for it alone."""
+    rules = pod.node.at("affinity", "podAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
+    return any(rule.at("topologyKey").text == _NODE for rule in rules.elements())
 
 
 def _uses_gpu(pod: Pod) -> bool:
@@ -91,7 +98,8 @@ GPU_TAINT_PAIRED = Rule(
         }
     },
 )
-"""DaemonSets, which drivers and exporters are, may go everywhere. A toleration of every taint is
+"""DaemonSets, which drivers and exporters are, may go everywhere, and pods that have to be where
+another one is, such as a Job on a disk that a server's node holds. A toleration of every taint is
 left alone: cluster agents of others have it."""
 
 NODE_PROFILE_SET = Rule(

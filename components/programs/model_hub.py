@@ -88,7 +88,7 @@ class Hub:
                 revision=model.revision,
                 timeout=self._timeout_seconds,
                 files_metadata=True,
-                token=self._token or False,
+                token=str(self._token) or False,
             )
         files = [
             File(

@@ -7,25 +7,16 @@ import pytest
 import yaml
 
 from components.core.images import image_version
-from components.core.model_lock import LockedModel, locked_model
-from components.document import ROOT, parse_document, plans
+from components.document import ROOT, parse_document
 from components.document.plans import ModelPlan, plan_models
 from tests.rendering import Rendered, of_kind, render
 from tests.unit.policies.analyzer import analyze
 from tools.embedded_stack import read_stack_file
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
+MANDATORY = 1
+"""What the analyzer calls findings that stop a preview."""
 AWQ, LARGE = "two-l40s-awq", "llama-70b-tp4"
-
-
-@pytest.fixture
-def admitted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The hub has let us in: gated models are planned as others are."""
-
-    def ungated(source: str, revision: str) -> LockedModel:
-        return locked_model(source, revision).model_copy(update={"gated": False})
-
-    monkeypatch.setattr(plans, "locked_model", ungated)
 
 
 def _document(path: Path) -> dict[str, Any]:
@@ -54,12 +45,12 @@ def _argument(container: dict[str, Any], flag: str) -> str:
     return joined[0] if joined else words[words.index(flag) + 1]
 
 
-@pytest.mark.usefixtures("admitted")
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_every_example_will_start_on_every_machine_of_its_pools(path: Path) -> None:
     found = _plans(path)
-    assert {each.verdict for each in found.values()} == {"will start"}
+    assert found or "dev" in path.stem
     for each in found.values():
+        assert each.verdict == "will start"
         assert each.problems == ()
         assert each.plans
         assert {plan.fit.verdict for plan in each.plans} == {"will start"}
@@ -68,21 +59,16 @@ def test_every_example_will_start_on_every_machine_of_its_pools(path: Path) -> N
         )
 
 
-@pytest.mark.usefixtures("admitted")
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_every_example_is_rendered_and_breaks_no_policy(path: Path) -> None:
     rendered = render(_document(path))
     assert len(rendered) > 10
-    broken = [item for each in rendered for item in analyze(each.type, each.inputs)]
-    assert broken == []
-
-
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_an_example_lacks_the_hub_s_token_at_most(path: Path) -> None:
-    problems = [text for each in _plans(path).values() for text in each.problems]
-    gated = [text for text in problems if "hands only to accounts that accepted" in text]
-    assert problems == gated
-    assert len(gated) == (1 if path.stem == LARGE else 0)
+    whole = [(each.type, each.inputs) for each in rendered]
+    found = list(analyze("pulumi:pulumi:Stack", {}, beside=whole))
+    for each in rendered:  # alone, a group has no network policy beside it
+        single = analyze(each.type, each.inputs)
+        found += [item for item in single if item.policy != "ml-10-multinode-isolated"]
+    assert [item for item in found if item.level == MANDATORY] == []
 
 
 def test_an_example_says_first_what_it_is_for() -> None:
@@ -107,7 +93,6 @@ def test_c1_two_l40s_serve_an_8b_awq_model_with_6144_tokens() -> None:
     assert container["resources"]["limits"]["nvidia.com/gpu"] in {1, "1"}
 
 
-@pytest.mark.usefixtures("admitted")
 def test_b1_a_70b_model_is_served_by_three_replicas_of_four_gpus() -> None:
     """Row B1."""
     path = _example(LARGE)

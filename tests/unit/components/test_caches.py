@@ -32,10 +32,13 @@ def test_a_server_checks_its_weights_and_cannot_change_them(name: str) -> None:
     """Rows A10, B4: the first container ends before the engine starts; both mount read-only."""
     found = rendered(name)
     pod = server(found)
-    (first,) = pod.spec["initContainers"]
+    preflight, first = pod.spec["initContainers"]
+    assert preflight["name"] == "preflight"
     (engine,) = pod.spec["containers"]
     command = "copy" if name == "nvme" else "check"
-    assert first["command"] == ["python3", "/programs/preload.py", command, "/plan/plan.json"]
+    module = ["python3", "-m", "components.programs.preload"]
+    assert first["command"] == [*module, command, "/plan/plan.json"]
+    assert first["workingDir"] == _mounts(first)["programs"]["mountPath"]
     assert first["image"] == engine["image"]
     assert _mounts(engine)["models"] == {
         "name": "models",
@@ -143,7 +146,7 @@ def test_local_disks_are_filled_from_a_shared_volume_within_the_nodes_room() -> 
     pod = server(found)
     assert volume(pod, "models") == {"emptyDir": {"sizeLimit": "16Gi"}}
     assert volume(pod, "shared") == {"persistentVolumeClaim": {"claimName": CLAIM}}
-    (copy,) = pod.spec["initContainers"]
+    _, copy = pod.spec["initContainers"]
     assert copy["resources"]["requests"]["ephemeral-storage"] == "36Gi"
     assert copy["resources"]["limits"]["ephemeral-storage"] == "36Gi"
     (engine,) = pod.spec["containers"]

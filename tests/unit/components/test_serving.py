@@ -80,7 +80,8 @@ def test_the_weights_are_downloaded_once_at_the_pinned_revision_to_where_vllm_lo
     """Rows A4, A10."""
     spec = pod(stack("production"), "Job akko-akko-vllm-preload").spec
     (fetch,) = spec["containers"]
-    assert fetch["command"] == ["python3", "/programs/preload.py", "fetch", "/plan/plan.json"]
+    module = ["python3", "-m", "components.programs.preload"]
+    assert fetch["command"] == [*module, "fetch", "/plan/plan.json"]
     plan = plan_of(stack("production"), spec)
     assert plan["target"] == "/models"
     (model,) = plan["models"]

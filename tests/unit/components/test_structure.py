@@ -52,6 +52,7 @@ INVENTORY = {
     },
     "production": {
         "ConfigMap akko-akko-vllm-preload-*",
+        "ConfigMap akko-coder-preflight",
         "ConfigMap gateway-config",
         "Deployment akko-akko-litellm",
         "Deployment akko-akko-vllm",
@@ -92,7 +93,13 @@ OWNERS = {
     "inference:network:GatewayRoute": {"HTTPRoute"},
     "inference:network:PlatformNamespace": {"Namespace", "NetworkPolicy"},
     "inference:serving:OllamaServer": {"Deployment", "NetworkPolicy", "Service", "ServiceAccount"},
-    "inference:serving:VllmServer": {"Deployment", "NetworkPolicy", "Service", "ServiceAccount"},
+    "inference:serving:VllmServer": {
+        "ConfigMap",
+        "Deployment",
+        "NetworkPolicy",
+        "Service",
+        "ServiceAccount",
+    },
     "inference:storage:ModelCache": {"ConfigMap", "Job", "NetworkPolicy", "PersistentVolumeClaim"},
     "inference:storage:OldRevisions": {"Job"},
     "inference:storage:VerifyProgram": {"ConfigMap"},

@@ -47,4 +47,4 @@ def test_one_more_second_of_stream_moves_every_layer_by_one(longest: int) -> Non
 def test_the_chain_of_five_minutes_in_numbers() -> None:
     chain = DrainChain(300)
     assert (chain.pre_stop_seconds, chain.shutdown_timeout_seconds) == (15, 300)
-    assert (chain.pod_grace_seconds, chain.node_grace_seconds) == (345, 405)
+    assert (chain.pod_grace_seconds, chain.node_grace_seconds) == (345, 435)

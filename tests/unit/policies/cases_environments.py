@@ -40,8 +40,10 @@ def _ollama(
     return Case(OLLAMA_ONLY, group, title, kind, properties, "" if group == "good" else path)
 
 
-def _tiers(group: Group, title: str, properties: Json, path: str = "") -> Case:
-    return Case(TIERS, group, title, DEPLOYMENT, properties, path)
+def _tiers(
+    group: Group, title: str, properties: Json, path: str = "", also: tuple[str, ...] = ()
+) -> Case:
+    return Case(TIERS, group, title, DEPLOYMENT, properties, path, also)
 
 
 def _started(**parts: object) -> Json:
@@ -137,9 +139,18 @@ CASES = (
     _tiers("good", "Ollama on any node", OLLAMA),
     _tiers("good", "vLLM of production on GPUs", put(ENGINE, *POD, "tolerations", value=[_TAINT])),
     _tiers("good", "another taint", _tolerating({"key": "arch", "operator": "Exists"})),
-    _tiers("good", "a taint that evicts", _tolerating({**_TAINT, "effect": "NoExecute"})),
     _tiers(
-        "bad", "the taint of GPU nodes", _tolerating(_TAINT), "spec.template.spec.tolerations[0]"
+        "good",
+        "a taint that evicts",
+        _tolerating({**_TAINT, "effect": "NoExecute"}),
+        also=("ph-07-gpu-taint-paired",),
+    ),
+    _tiers(
+        "bad",
+        "the taint of GPU nodes",
+        _tolerating(_TAINT),
+        "spec.template.spec.tolerations[0]",
+        also=("ph-07-gpu-taint-paired",),
     ),
     _tiers(
         "bad",
@@ -153,6 +164,7 @@ CASES = (
         "tolerations",
         put(OLLAMA, *POD, "tolerations", value=UNKNOWN),
         "spec.template.spec.tolerations",
+        also=("ph-07-gpu-taint-paired",),
     ),
     _tiers("unknown", "a selector", put(OLLAMA, *POD, "nodeSelector", value=UNKNOWN), POOL),
     _tiers(
@@ -166,6 +178,7 @@ CASES = (
         "every effect",
         _tolerating({"key": "nvidia.com/gpu", "operator": "Exists"}),
         "spec.template.spec.tolerations[0]",
+        also=("ph-07-gpu-taint-paired",),
     ),
     _tiers(
         "bypass",

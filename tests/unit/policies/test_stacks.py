@@ -45,7 +45,9 @@ def test_a_model_on_any_kind_of_storage_breaks_no_policy(cache: str) -> None:
     hub = {"token": token} if filled else {}
     resources, found = _findings("production", {"cache": CACHES[cache]}, hub=hub)
     assert resources > 10
-    assert found == set()
+    # One replica on a disk of one node has a gap when it is replaced: that much is said.
+    gap = {"rl-05-no-rollout-gap: inference:platform.models.akko-coder.replicas"}
+    assert found == (gap if cache in {"ebs", "claim"} else set())
 
 
 @pytest.mark.parametrize(
@@ -65,7 +67,7 @@ def test_a_model_on_any_kind_of_storage_breaks_no_policy(cache: str) -> None:
             "ml-01-max-model-len-set: inference:platform.models.akko-coder.max_model_len",
         ),
         (
-            {"cache": {"storage_class": "gp3", "access_mode": "ReadWriteOnce", "size_gib": 30}},
+            {"cache": {"kind": "claim", "storage_class": "gp3", "size_gib": 30}},
             "rl-05-no-rollout-gap: inference:platform.models.akko-coder.replicas",
         ),
         (

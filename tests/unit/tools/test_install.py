@@ -285,21 +285,3 @@ def test_two_runs_at_once_build_once_and_the_second_says_that_it_waits(workshop:
     assert "ready in" in first_said
     assert "built by another run" in second_said
     assert len(workshop.builds()) == 1
-
-
-def test_an_unknown_name_is_answered_with_the_known_ones(
-    workshop: Workshop, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert workshop.builds() == []
-    assert main(["etdc"]) == 1
-    said = capsys.readouterr().err
-    assert "no tool is called etdc; there are pulumi" in said
-    assert "control-plane" in said
-
-
-def test_json_output_maps_names_to_paths(
-    workshop: Workshop, capsys: pytest.CaptureFixture[str]
-) -> None:
-    workshop.go()
-    assert main(["etcd", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"etcd": str(folder_of(ETCD) / "etcd")}
