@@ -33,7 +33,7 @@ INVENTORY = {
         "ConfigMap ollama-verify",
         "Deployment akko-akko-litellm",
         "Deployment akko-akko-ollama",
-        "Job akko-akko-ollama-preload-120ac9f9",
+        "Job akko-akko-ollama-preload-d1ac5d4c",
         "Namespace akko",
         "NetworkPolicy akko-akko-litellm",
         "NetworkPolicy akko-akko-litellm-clients",
