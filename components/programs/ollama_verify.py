@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, cast
 
 _DEFAULT_HOSTS = (
-    "manifests-v2/ollama.com",  # Ollama looks here first, since about 0.31
+    "manifests-v2/ollama.com",  # newer releases look here first
     "manifests-v2/registry.ollama.ai",
     "manifests/registry.ollama.ai",  # all that older ones know
     "manifests/ollama.com",
