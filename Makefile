@@ -7,11 +7,12 @@ MODEL ?=
 REVISION ?=
 GPU ?=
 ARGS ?=
-export STACK CONTEXT YES MODEL REVISION GPU
+MEASURED ?= -
+export STACK CONTEXT YES MODEL REVISION GPU MEASURED
 PYTHON := .venv/bin/python
 STACKS := $(PYTHON) -m tools.stacks
 
-.PHONY: help install up preview down status kubeconfig schema test test-unit test-engine \
+.PHONY: help install up preview down status kubeconfig propose-length schema test test-unit test-engine \
         test-cluster test-serving lint format plan bench bench-planner lock lock-images lock-flags tools
 .DEFAULT_GOAL := help
 
@@ -38,6 +39,9 @@ kubeconfig: install ## how kubectl sees STACK's embedded control plane
 
 plan: install ## will it start, for how many, at what cost; MODEL=org/name [GPU=...] asks the catalogue
 	@$(PYTHON) -m tools.planner $(if $(MODEL),--model "$$MODEL" $(if $(GPU),--gpu "$$GPU"),--stack "$$STACK" --gpu "$$GPU") $(ARGS)
+
+propose-length: install ## which max_model_len traffic needs; MEASURED=<file or -> [STACK=... MODEL=<alias>]
+	@$(PYTHON) -m tools.planner.propose_length "$$MEASURED" $(if $(filter file,$(origin STACK)),,--stack "$$STACK") $(if $(MODEL),--model "$$MODEL") $(ARGS)
 
 schema: install ## JSON Schema of the stack document, for editors
 	@$(PYTHON) -m tools.schema

@@ -6,7 +6,7 @@ import pulumi
 
 from components.cluster import WrongClusterError, check_cluster, kubernetes_provider
 from components.document import DocumentError, read_document
-from components.document.gateway import ConfigKey, DevelopmentKey, ExistingKey
+from components.keys import read_keys
 from components.platform import Platform
 
 config = pulumi.Config("inference")
@@ -18,19 +18,15 @@ try:
         document = config.get("platform")  # a text; what it should be, the document's model says
     settings = read_document(document)
     warning = check_cluster(settings.cluster, preview=pulumi.runtime.is_dry_run())
-    match settings.gateway.master_key:
-        case DevelopmentKey(value=value):
-            gateway_key = value
-        case ConfigKey():
-            gateway_key = config.require_secret("gatewayKey")
-        case ExistingKey():
-            gateway_key = None
+    keys = read_keys(settings, config)
 except (DocumentError, WrongClusterError, pulumi.ConfigMissingError) as error:
     pulumi.log.error(str(error))
     sys.exit(32)  # Pulumi's code for "the user has been told": nothing vague is added
 
 provider = kubernetes_provider(settings.cluster)
-platform = Platform(pulumi.get_stack(), settings, gateway_key=gateway_key, provider=provider)
+platform = Platform(
+    pulumi.get_stack(), settings, gateway_key=keys.gateway, hub_token=keys.hub, provider=provider
+)
 for text in filter(None, (warning, *platform.warnings)):
     pulumi.log.warn(text)
 pulumi.export("gateway", platform.gateway_url)

@@ -39,7 +39,6 @@ from components.pods import (
     liveness_probe,
     mounts,
     resources,
-    rollout,
     scratch,
 )
 from components.workloads import HTTP, Identity, Replicas, server
@@ -134,7 +133,7 @@ class LiteLlmGateway(pulumi.ComponentResource):
             )
         replicas = Replicas(
             count=settings.replicas,
-            strategy=rollout(surge=True),
+            surge=True,
             grace_seconds=drain.pod_grace_seconds,
             start_seconds=_START_SECONDS,
         )

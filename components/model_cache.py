@@ -1,77 +1,144 @@
-"""The volume that holds a model's weights, and the Job that fills it before a server starts.
+"""The volumes that hold a server's weights, and the Jobs that fill and clear them.
 
-Owns the claim, the Job and the only way out to the internet, which is the Job's. What is downloaded
-and how is the engine's to say: it hands over the Job's pod.
+Owns claims, the Jobs and the only way out to the internet, which is theirs. What is downloaded, and
+how, is handed over as pods. An old revision stays until the servers that need it are gone: the
+collecting Jobs come after the roll-out, and a roll-out that fails never gets to them.
 """
+
+from collections.abc import Mapping, Sequence
 
 import pulumi
 import pulumi_kubernetes as k8s
-from pulumi_kubernetes.core.v1 import PodSpecArgsDict
 
-from components.document.cache import ModelCacheSettings
-from components.network import internet_egress, network_policy, policy_spec
+from components.model_volume import Claim
+from components.network import internet_egress, network_policy, policy_spec, private_egress
+from components.preload_pods import VolumeJob, short_hash
 from components.workloads import Identity
 
 _ATTEMPTS = 6
 _DEADLINE_SECONDS = 4 * 3600
 """15 GB at 2 MB/s take two hours; twice that is a fault, not a slow line."""
+_COLLECT_DEADLINE_SECONDS = 3600
+"""Removing files takes seconds; an hour is for a node to join."""
 
 
 class ModelCache(pulumi.ComponentResource):
-    """Weights on a volume, there before any server looks for them."""
+    """Weights on volumes, there before any server looks for them."""
 
-    claim_name: pulumi.Output[str]
+    claim_names: tuple[str, ...]
 
     def __init__(
         self,
         name: str,
-        settings: ModelCacheSettings,
         *,
         who: Identity,
-        claim_name: str,
-        preload_name: str,
-        preload_pod: PodSpecArgsDict,
+        claims: Sequence[Claim],
+        jobs: Sequence[VolumeJob],
+        config_name: str = "",
+        config: Mapping[str, str] | None = None,
+        private_networks: Sequence[str] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("inference:storage:ModelCache", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        claim = k8s.core.v1.PersistentVolumeClaim(
-            name,
-            metadata={
-                **who.metadata(claim_name),
-                # A volume that waits for its first consumer is bound by the Job below.
-                "annotations": {**who.annotations, "pulumi.com/skipAwait": "true"},
-            },
-            spec={
-                "storage_class_name": settings.storage_class,
-                "access_modes": [settings.access_mode],
-                "resources": {"requests": {"storage": f"{settings.size_gib}Gi"}},
-            },
-            opts=child,
+        needed: list[pulumi.Resource] = [
+            _claim(name if len(claims) == 1 else f"{name}-{claim.name}", claim, who, self)
+            for claim in claims
+        ]
+        if config:
+            needed.append(
+                k8s.core.v1.ConfigMap(
+                    f"{name}-config",
+                    metadata=who.metadata(config_name),
+                    immutable=True,
+                    data=dict(config),
+                    opts=child,
+                )
+            )
+        if jobs:
+            rules = [internet_egress(), *(private_egress(each) for each in private_networks)]
+            needed.append(
+                network_policy(
+                    f"{who.name}-preload",
+                    who.namespace,
+                    policy_spec(who.selector, egress_rules=rules),
+                    child,
+                )
+            )
+        for job in jobs:
+            _job(who, job, _DEADLINE_SECONDS, _after(self, needed))
+        self.claim_names = tuple(claim.name for claim in claims)
+        self.register_outputs({"claim_names": list(self.claim_names)})
+
+
+class OldRevisions(pulumi.ComponentResource):
+    """What no server needs any more is removed; made after the servers, it waits for them."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        who: Identity,
+        jobs: Sequence[VolumeJob],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("inference:storage:OldRevisions", name, None, opts)
+        for job in jobs:
+            _job(who, job, _COLLECT_DEADLINE_SECONDS, _after(self, []))
+        self.register_outputs({})
+
+
+def _claim(
+    name: str, claim: Claim, who: Identity, parent: pulumi.Resource
+) -> k8s.core.v1.PersistentVolumeClaim:
+    """A claim, with its volume where nothing provisions one."""
+    needed: list[pulumi.Resource] = []
+    if claim.volume is not None:
+        metadata = who.metadata(claim.volume_name)
+        needed.append(
+            k8s.core.v1.PersistentVolume(
+                name,
+                metadata={key: value for key, value in metadata.items() if key != "namespace"},  # pyright: ignore[reportArgumentType] - a part of the same dict
+                spec=claim.volume,
+                opts=pulumi.ResourceOptions(parent=parent),
+            )
         )
-        opened = network_policy(
-            f"{who.name}-preload",
-            who.namespace,
-            policy_spec(who.selector, egress_rules=[internet_egress()]),
-            child,
-        )
-        k8s.batch.v1.Job(
-            preload_name,
-            metadata=who.metadata(preload_name),
-            spec={
-                "backoff_limit": _ATTEMPTS,
-                "active_deadline_seconds": _DEADLINE_SECONDS,
-                "template": {
-                    "metadata": {"labels": who.labels, "annotations": dict(who.annotations)},
-                    # A failed step is followed by a new pod, which begins with the first step.
-                    "spec": {**preload_pod, "restart_policy": "Never"},
+    return k8s.core.v1.PersistentVolumeClaim(
+        name,
+        metadata={
+            **who.metadata(claim.name),
+            # A volume that waits for its first consumer is bound by the Job.
+            "annotations": {**who.annotations, "pulumi.com/skipAwait": "true"},
+        },
+        spec=claim.spec,
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=needed),
+    )
+
+
+def _after(parent: pulumi.Resource, needed: Sequence[pulumi.Resource]) -> pulumi.ResourceOptions:
+    return pulumi.ResourceOptions(parent=parent, depends_on=list(needed))
+
+
+def _job(
+    who: Identity, job: VolumeJob, deadline_seconds: int, opts: pulumi.ResourceOptions
+) -> None:
+    """A Job that is named after its pod: it cannot change, so a change makes another one."""
+    name = f"{who.name}-{who.role}-{short_hash([job.pod, job.labels])}"
+    patience = pulumi.CustomTimeouts(create=f"{deadline_seconds}s")
+    k8s.batch.v1.Job(
+        name,
+        metadata=who.metadata(name),
+        spec={
+            "backoff_limit": _ATTEMPTS,
+            "active_deadline_seconds": deadline_seconds,
+            "template": {
+                "metadata": {
+                    "labels": {**who.labels, **job.labels},
+                    "annotations": dict(who.annotations),
                 },
+                # A failed step is followed by a new pod, which takes up what is there.
+                "spec": {**job.pod, "restart_policy": "Never"},
             },
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                depends_on=[claim, opened],
-                custom_timeouts=pulumi.CustomTimeouts(create=f"{_DEADLINE_SECONDS}s"),
-            ),
-        )
-        self.claim_name = claim.metadata.name
-        self.register_outputs({"claim_name": self.claim_name})
+        },
+        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(custom_timeouts=patience)),
+    )

@@ -8,6 +8,7 @@ from pulumi_kubernetes.networking.v1 import (
     NetworkPolicyEgressRuleArgsDict,
     NetworkPolicyIngressRuleArgsDict,
     NetworkPolicyPeerArgsDict,
+    NetworkPolicyPortArgsDict,
     NetworkPolicySpecArgsDict,
 )
 
@@ -53,11 +54,40 @@ def egress(
     return {"to": list(peers), "ports": [{"protocol": "TCP", "port": port}]}
 
 
+def group_rules(
+    pod_labels: Mapping[str, str],
+) -> tuple[Sequence[NetworkPolicyIngressRuleArgsDict], Sequence[NetworkPolicyEgressRuleArgsDict]]:
+    """Ways in and out among the pods of a server on several nodes, and for nobody else.
+
+    Rendezvous, collectives and the engine's messages each take ports that are chosen at start; what
+    is sent there is trusted by who gets it (the engine's messages are pickles).
+    """
+    peers = [same_namespace(pod_labels)]
+    ports: list[NetworkPolicyPortArgsDict] = [{"protocol": "TCP", "port": 1024, "end_port": 65_535}]
+    return [{"from_": peers, "ports": ports}], [{"to": peers, "ports": ports}]
+
+
 def internet_egress() -> NetworkPolicyEgressRuleArgsDict:
     """Reach HTTPS servers outside; no private address, so neither the cluster nor its metadata."""
     return {
         "to": [{"ip_block": {"cidr": "0.0.0.0/0", "except_": list(PRIVATE_RANGES)}}],
         "ports": [{"protocol": "TCP", "port": 443}],
+    }
+
+
+def private_egress(network: str) -> NetworkPolicyEgressRuleArgsDict:
+    """Reach HTTPS servers of one private network that the document names."""
+    return {
+        "to": [{"ip_block": {"cidr": network}}],
+        "ports": [{"protocol": "TCP", "port": 443}],
+    }
+
+
+def pod_identity_egress() -> NetworkPolicyEgressRuleArgsDict:
+    """Reach the agent of EKS Pod Identity on the node, at its fixed link-local address."""
+    return {
+        "to": [{"ip_block": {"cidr": "169.254.170.23/32"}}],
+        "ports": [{"protocol": "TCP", "port": 80}],
     }
 
 

@@ -76,10 +76,16 @@ def node_pool_spec(
                     _requirement("node.kubernetes.io/instance-type", settings.instance_types),
                     _requirement("karpenter.sh/capacity-type", settings.capacity),
                     _requirement("kubernetes.io/arch", ("amd64",)),
+                    *_zones(settings),
                 ],
             },
         },
     }
+
+
+def _zones(settings: GpuNodePoolSettings) -> list[dict[str, Any]]:
+    """Where nodes may be; nothing where the node class's subnets say it."""
+    return [_requirement("topology.kubernetes.io/zone", settings.zones)] if settings.zones else []
 
 
 def _requirement(key: str, values: tuple[str, ...]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from pulumi_kubernetes.networking.v1 import NetworkPolicyPeerArgsDict
 from components.core.conventions import OLLAMA_PORT
 from components.core.drain import DrainChain
 from components.core.images import image
+from components.document.cache import access_mode
 from components.document.ollama_models import OllamaModelSettings, OllamaServerSettings
 from components.network import ingress, network_policy, policy_spec
 from components.pods import (
@@ -27,7 +28,6 @@ from components.pods import (
     liveness_probe,
     mounts,
     resources,
-    rollout,
     scratch,
 )
 from components.workloads import HTTP, Identity, Replicas, server
@@ -67,7 +67,7 @@ class OllamaServer(pulumi.ComponentResource):
         )
         replicas = Replicas(
             count=1,
-            strategy=rollout(surge=settings.cache.access_mode == "ReadWriteMany"),
+            surge=access_mode(settings.cache) == "ReadWriteMany",
             grace_seconds=drain.pod_grace_seconds,
             start_seconds=_START_SECONDS,
         )

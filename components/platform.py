@@ -1,6 +1,5 @@
 """The wiring: a stack document in, the platform's components out, each told what it needs."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -9,7 +8,7 @@ import pulumi
 from pulumi_kubernetes import Provider
 from pulumi_kubernetes.networking.v1 import NetworkPolicyPeerArgsDict
 
-from components import ollama, vllm
+from components import ollama, vllm, vllm_pods
 from components.core.conventions import (
     ARCHITECTURE_OVERRIDE,
     GATEWAY_PORT,
@@ -20,17 +19,24 @@ from components.core.conventions import (
 )
 from components.core.drain import DrainChain
 from components.core.images import image
-from components.document import DocumentError, PlatformSettings, outside
+from components.document import DocumentError, PlatformSettings, outside, storage
 from components.document.figures import figures
+from components.document.hub import ConfigToken, ExternalToken
 from components.document.ollama_models import OllamaServerSettings
 from components.document.plans import ModelPlan, plan_models
-from components.document.vllm_model import VllmServerSettings
+from components.document.replacement import replacement
+from components.document.replacement import sentence as replacement_sentence
 from components.exposure import GatewayRoute
+from components.hub_token import HubTokenSecret, hub_environment
 from components.litellm import Backend, LiteLlmGateway
-from components.model_cache import ModelCache
+from components.model_cache import ModelCache, OldRevisions
+from components.model_volume import Place, model_volumes
 from components.namespace import PlatformNamespace
 from components.network import other_namespace, same_namespace
 from components.node_pools import GpuNodePool
+from components.preload_pods import VolumeJob, placed
+from components.priorities import ServingPriorities, priority_class
+from components.stored_models import stored_models
 from components.workloads import Identity
 
 
@@ -47,6 +53,7 @@ class Platform(pulumi.ComponentResource):
         settings: PlatformSettings,
         *,
         gateway_key: pulumi.Input[str] | None,
+        hub_token: pulumi.Input[str] | None = None,
         provider: Provider,
     ) -> None:
         opts = pulumi.ResourceOptions(providers=[provider])
@@ -64,6 +71,9 @@ class Platform(pulumi.ComponentResource):
         namespace = PlatformNamespace(settings.namespace, opts=child)
         inside = pulumi.ResourceOptions(parent=self, depends_on=[namespace])
         plans = plan_models(settings)
+        if plans:
+            ServingPriorities("priorities", settings.namespace, opts=child)
+        _hub_token(settings, hub_token, inside)
         for found in plans.values():
             _vllm_server(found, settings, drain, inside)
         if settings.ollama is not None:
@@ -86,38 +96,71 @@ class Platform(pulumi.ComponentResource):
         )
         self.plan = figures(settings, plans)
         planned = (text for found in plans.values() for text in found.warnings)
-        self.warnings = (*planned, *outside.warnings(settings))
+        self.warnings = (*planned, *outside.warnings(settings), *storage.warnings(settings))
         self.register_outputs({"gateway_url": self.gateway_url})
+
+
+def _hub_token(
+    settings: PlatformSettings, value: pulumi.Input[str] | None, opts: pulumi.ResourceOptions
+) -> None:
+    token = settings.hub.token
+    if isinstance(token, ConfigToken | ExternalToken):
+        HubTokenSecret("hub-token", token, namespace=settings.namespace, value=value, opts=opts)
 
 
 def _vllm_server(
     found: ModelPlan, settings: PlatformSettings, drain: DrainChain, opts: pulumi.ResourceOptions
 ) -> None:
-    if found.problems or found.host is None:
+    if found.problems or found.host is None or found.lock is None:
         raise DocumentError("\n".join(found.problems))
     alias, model = found.alias, found.settings
-    claim = f"{model.service_name}-models"
-    who = _identity("vllm", model.service_name, settings, "preload", "models", alias)
+    stored = stored_models(
+        model.cache,
+        Place(
+            app="vllm",
+            service=model.service_name,
+            namespace=settings.namespace,
+            replicas=model.replicas,
+            zones=settings.node_pools[model.pool].zones,
+            uid=vllm_pods.USER,
+            gid=vllm_pods.GROUP,
+        ),
+        [found.lock, *found.parts.locks],
+        image=model.image or image("vllm"),
+        hub=hub_environment(settings.hub),
+    )
     cache = ModelCache(
         f"{alias}-cache",
-        model.cache,
-        who=who,
-        claim_name=claim,
-        preload_name=f"{model.service_name}-preload-{_short_hash(_weights(model))}",
-        preload_pod=vllm.preload_pod(model, claim),
+        who=_identity("vllm", model.service_name, settings, "preload", "models", alias),
+        claims=stored.claims,
+        jobs=stored.fetching,
+        config_name=stored.config_name,
+        config=stored.config,
+        private_networks=settings.hub.endpoint_networks,
         opts=opts,
     )
     direct = [other_namespace(c.namespace, c.pod_labels) for c in model.direct_clients]
-    vllm.VllmServer(
+    server = vllm.VllmServer(
         alias,
-        model,
+        found,
         who=vllm_identity(alias, settings),
-        claim_name=claim,
+        mount=stored.mount,
         callers=[*_engine_callers(settings), *direct],
         drain=drain,
-        placement=vllm.Placement(found.host, settings.spare_gpus(model.pool)),
-        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[cache])),
+        placement=vllm.Placement(
+            surge=replacement(settings, found).surge,
+            priority_class=priority_class(settings.namespace, model.traffic_class),
+        ),
+        opts=_after(opts, cache),
     )
+    pulumi.log.info(replacement_sentence(settings, found), server)
+    if stored.collecting:
+        OldRevisions(
+            f"{alias}-old-revisions",
+            who=_identity("vllm", model.service_name, settings, "collect", "models", alias),
+            jobs=stored.collecting,
+            opts=_after(opts, server),
+        )
 
 
 def _ollama_server(
@@ -126,17 +169,16 @@ def _ollama_server(
     drain: DrainChain,
     opts: pulumi.ResourceOptions,
 ) -> None:
-    models = settings.ollama_models
-    claim = f"{server.service_name}-models"
-    sources = ",".join(sorted(model.source for model in models.values()))
-    reference = server.image or image("ollama")
+    models, name = settings.ollama_models, server.service_name
+    place = Place("ollama", name, settings.namespace, 1, (), ollama.USER, ollama.GROUP)
+    volumes = model_volumes(server.cache, place, 0)
+    (writable,) = volumes.writable
+    pod = placed(ollama.preload_pod(server, models, writable.claim), writable)
     cache = ModelCache(
         "ollama-cache",
-        server.cache,
-        who=_identity("ollama", server.service_name, settings, "preload", "ollama"),
-        claim_name=claim,
-        preload_name=f"{server.service_name}-preload-{_short_hash(sources + reference)}",
-        preload_pod=ollama.preload_pod(server, models, claim),
+        who=_identity("ollama", name, settings, "preload", "ollama"),
+        claims=volumes.claims,
+        jobs=[VolumeJob(pod, writable.labels)],
         opts=opts,
     )
     ollama.OllamaServer(
@@ -144,11 +186,15 @@ def _ollama_server(
         server,
         who=ollama_identity(server, settings),
         models=models,
-        claim_name=claim,
+        claim_name=writable.claim,
         callers=_engine_callers(settings),
         drain=drain,
-        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[cache])),
+        opts=_after(opts, cache),
     )
+
+
+def _after(opts: pulumi.ResourceOptions, needed: pulumi.Resource) -> pulumi.ResourceOptions:
+    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[needed]))
 
 
 def backends(settings: PlatformSettings) -> tuple[Backend, ...]:
@@ -209,6 +255,7 @@ def vllm_identity(alias: str, settings: PlatformSettings) -> Identity:
     """Names and labels of one model's server."""
     model = settings.vllm_models[alias]
     who = _identity("vllm", model.service_name, settings, "engine", "models", alias)
+    who = replace(who, traffic=model.traffic_class)
     if model.architecture is None:
         return who
     note = {ARCHITECTURE_OVERRIDE: f"{model.source} served as {model.architecture}"}
@@ -239,12 +286,3 @@ def _monitoring(settings: PlatformSettings) -> NetworkPolicyPeerArgsDict:
 
 def _identity(app: str, name: str, settings: PlatformSettings, role: Role, *key: str) -> Identity:
     return Identity(app, name, settings.namespace, role, document_key(*key))
-
-
-def _weights(model: VllmServerSettings) -> str:
-    """What a preload Job depends on: a Job cannot change, so a change makes another one."""
-    return f"{model.source}@{model.revision} by {model.image or image('vllm')}"
-
-
-def _short_hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -1,6 +1,7 @@
 """What every pod of the platform shares: hardening, scratch folders, spread, roll-out."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from pulumi_kubernetes.apps.v1 import DeploymentStrategyArgsDict
 from pulumi_kubernetes.core.v1 import (
@@ -82,17 +83,28 @@ def environment(values: Mapping[str, str]) -> list[EnvVarArgsDict]:
     return [{"name": name, "value": value} for name, value in values.items()]
 
 
-def resources(cpu: int, memory_gib: int, *, gpus: int = 0) -> ResourceRequirementsArgsDict:
-    """Requests and limits: memory and GPUs equal in both, CPU may burst (no throttling).
+def resources(
+    cpu: int,
+    memory_gib: int,
+    *,
+    gpus: int = 0,
+    disk_gib: int = 0,
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> ResourceRequirementsArgsDict:
+    """Requests and limits: memory, disk and GPUs equal in both, CPU may burst (no throttling).
 
     Args:
         cpu: Requested CPUs.
         memory_gib: Memory in GiB.
         gpus: Whole GPUs.
+        disk_gib: Disk of the node that the pod's own folders and logs may take, GiB; 0 for no say.
+        more: Further resources as quantities, equal in both.
     """
-    firm = {"memory": f"{memory_gib}Gi"}
+    firm = {"memory": f"{memory_gib}Gi", **more}
     if gpus:
         firm[GPU_RESOURCE] = str(gpus)
+    if disk_gib:
+        firm["ephemeral-storage"] = f"{disk_gib}Gi"
     return {"requests": {"cpu": str(cpu), **firm}, "limits": dict(firm)}
 
 
@@ -117,8 +129,15 @@ def http_probe(path: str, port: str | int, *, period: int, failures: int) -> Pro
     }
 
 
-def spread(pod_labels: Mapping[str, str]) -> list[TopologySpreadConstraintArgsDict]:
-    """Replicas on different hosts and zones where there are several."""
+def spread(
+    pod_labels: Mapping[str, str], revision_label: str
+) -> list[TopologySpreadConstraintArgsDict]:
+    """Replicas on different hosts and zones where there are several.
+
+    Args:
+        pod_labels: Of the replicas.
+        revision_label: The label by which their workload tells versions apart.
+    """
     return [
         {
             "max_skew": 1,
@@ -126,7 +145,7 @@ def spread(pod_labels: Mapping[str, str]) -> list[TopologySpreadConstraintArgsDi
             "when_unsatisfiable": "ScheduleAnyway",
             "label_selector": {"match_labels": dict(pod_labels)},
             # Pods of the outgoing version do not count, else a roll-out ends with all on one node.
-            "match_label_keys": ["pod-template-hash"],
+            "match_label_keys": [revision_label],
         }
         for key in ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
     ]

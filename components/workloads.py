@@ -1,16 +1,24 @@
 """The objects that every server of the platform consists of, built one way for all of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_kubernetes as k8s
-from pulumi_kubernetes.apps.v1 import DeploymentSpecArgsDict, DeploymentStrategyArgsDict
-from pulumi_kubernetes.core.v1 import PodSpecArgsDict
+from pulumi_kubernetes.apps.v1 import (
+    DeploymentSpecArgsDict,
+    StatefulSetSpecArgsDict,
+)
+from pulumi_kubernetes.core.v1 import (
+    PersistentVolumeClaimArgsDict,
+    PodSpecArgsDict,
+    PodTemplateSpecArgsDict,
+)
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
 
-from components.core.conventions import Role, labels, selector
-from components.pods import spread
+from components.core.conventions import TRAFFIC, Role, labels, selector
+from components.document.vllm_features import TrafficClass
+from components.pods import rollout, spread
 
 HTTP = "http"
 """Name of the one port that a server offers."""
@@ -26,6 +34,7 @@ class Identity:
         namespace: Where it lives.
         role: Its part in the platform.
         annotations: Of its pods; the key of the stack document that it came from.
+        traffic: What an engine serves.
     """
 
     app: str
@@ -33,11 +42,13 @@ class Identity:
     namespace: str
     role: Role
     annotations: Mapping[str, str]
+    traffic: TrafficClass | None = None
 
     @property
     def labels(self) -> dict[str, str]:
         """Labels of every object."""
-        return labels(self.app, self.name, self.role)
+        traffic = {TRAFFIC: self.traffic} if self.traffic else {}
+        return {**labels(self.app, self.name, self.role), **traffic}
 
     @property
     def selector(self) -> dict[str, str]:
@@ -60,13 +71,13 @@ class Replicas:
 
     Attributes:
         count: Pods wanted.
-        strategy: How a new version takes over.
+        surge: Whether a new pod may start before an old one ends.
         grace_seconds: From the decision to end a pod to its end, at most.
         start_seconds: From creation to readiness of one pod, at most, its node included.
     """
 
     count: int
-    strategy: DeploymentStrategyArgsDict
+    surge: bool
     grace_seconds: int
     start_seconds: int
 
@@ -77,8 +88,11 @@ def server(
     pod: PodSpecArgsDict,
     port: int,
     opts: pulumi.ResourceOptions,
+    *,
+    claim_templates: Sequence[PersistentVolumeClaimArgsDict] = (),
+    account_annotations: Mapping[str, str] | None = None,
 ) -> k8s.core.v1.Service:
-    """Account, Deployment, Service and, for several replicas, disruption budget of a server.
+    """Account, workload, Service and, for several replicas, disruption budget of a server.
 
     Args:
         who: Names and labels.
@@ -86,33 +100,19 @@ def server(
         pod: Its pod, with one container port called `http`.
         port: TCP port of the Service.
         opts: Parent and dependencies of the objects.
+        claim_templates: Volumes that each pod has for itself; the workload is then a StatefulSet,
+            else a Deployment.
+        account_annotations: Further annotations of the account, such as its role in a cloud.
 
     Returns:
         The Service, through which clients reach it inside the cluster only.
     """
-    k8s.core.v1.ServiceAccount(
-        who.name, metadata=who.metadata(), automount_service_account_token=False, opts=opts
-    )
-    patience = pulumi.CustomTimeouts(
-        create=f"{replicas.start_seconds}s", update=f"{replicas.start_seconds}s"
-    )
-    k8s.apps.v1.Deployment(
-        who.name,
-        metadata=who.metadata(),
-        spec=deployment_spec(who, replicas, pod),
-        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(custom_timeouts=patience)),
-    )
-    if replicas.count > 1:
-        k8s.policy.v1.PodDisruptionBudget(
-            who.name,
-            metadata=who.metadata(),
-            spec={
-                "selector": {"match_labels": who.selector},
-                "max_unavailable": 1,
-                "unhealthy_pod_eviction_policy": "IfHealthyBudget",
-            },
-            opts=opts,
-        )
+    server_account(who, opts, account_annotations)
+    if claim_templates:
+        _stateful_set(who, replicas, pod, opts, port=port, claim_templates=claim_templates)
+    else:
+        _deployment(who, replicas, pod, opts)
+    disruption_budget(who, replicas, opts)
     return k8s.core.v1.Service(
         who.name,
         metadata=who.metadata(),
@@ -125,6 +125,87 @@ def server(
     )
 
 
+def disruption_budget(who: Identity, replicas: Replicas, opts: pulumi.ResourceOptions) -> None:
+    """One pod at a time may be evicted; a budget over a single replica would block every drain."""
+    if replicas.count > 1:
+        k8s.policy.v1.PodDisruptionBudget(
+            who.name,
+            metadata=who.metadata(),
+            spec={
+                "selector": {"match_labels": who.selector},
+                "max_unavailable": 1,
+                "unhealthy_pod_eviction_policy": "IfHealthyBudget",
+            },
+            opts=opts,
+        )
+
+
+def server_account(
+    who: Identity, opts: pulumi.ResourceOptions, annotations: Mapping[str, str] | None = None
+) -> None:
+    """The account of a server's pods, which may do nothing and gets no token."""
+    k8s.core.v1.ServiceAccount(
+        who.name,
+        metadata={**who.metadata(), "annotations": {**who.annotations, **(annotations or {})}},
+        automount_service_account_token=False,
+        opts=opts,
+    )
+
+
+def _deployment(
+    who: Identity, replicas: Replicas, pod: PodSpecArgsDict, opts: pulumi.ResourceOptions
+) -> None:
+    k8s.apps.v1.Deployment(
+        who.name,
+        metadata=who.metadata(),
+        spec=deployment_spec(who, replicas, pod),
+        opts=patient(opts, replicas.start_seconds),
+    )
+
+
+def _stateful_set(
+    who: Identity,
+    replicas: Replicas,
+    pod: PodSpecArgsDict,
+    opts: pulumi.ResourceOptions,
+    *,
+    port: int,
+    claim_templates: Sequence[PersistentVolumeClaimArgsDict],
+) -> None:
+    """The workload, and the headless Service that gives each pod a name of its own."""
+    headless = k8s.core.v1.Service(
+        f"{who.name}-pods",
+        metadata=who.metadata(f"{who.name}-pods"),
+        spec={
+            "type": "ClusterIP",
+            "cluster_ip": "None",
+            "selector": who.selector,
+            "ports": [{"name": HTTP, "port": port, "target_port": HTTP, "protocol": "TCP"}],
+        },
+        opts=opts,
+    )
+    one_by_one = replicas.count * (replicas.start_seconds + replicas.grace_seconds)
+    k8s.apps.v1.StatefulSet(
+        who.name,
+        metadata=who.metadata(),
+        spec=stateful_set_spec(who, replicas, pod, claim_templates),
+        opts=pulumi.ResourceOptions.merge(
+            patient(opts, one_by_one),
+            pulumi.ResourceOptions(
+                depends_on=[headless],
+                # The claims are there already, and grow by themselves; a template cannot change.
+                ignore_changes=["spec.volumeClaimTemplates"],
+            ),
+        ),
+    )
+
+
+def patient(opts: pulumi.ResourceOptions, seconds: int) -> pulumi.ResourceOptions:
+    """Options with so much time for a workload to get ready."""
+    patience = pulumi.CustomTimeouts(create=f"{seconds}s", update=f"{seconds}s")
+    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(custom_timeouts=patience))
+
+
 def deployment_spec(
     who: Identity, replicas: Replicas, pod: PodSpecArgsDict
 ) -> DeploymentSpecArgsDict:
@@ -132,16 +213,48 @@ def deployment_spec(
     return {
         "replicas": replicas.count,
         "selector": {"match_labels": who.selector},
-        "strategy": replicas.strategy,
+        "strategy": rollout(surge=replicas.surge),
         "progress_deadline_seconds": replicas.start_seconds,
         "revision_history_limit": 3,
-        "template": {
-            "metadata": {"labels": who.labels, "annotations": dict(who.annotations)},
-            "spec": {
-                **pod,
-                "service_account_name": who.name,
-                "termination_grace_period_seconds": replicas.grace_seconds,
-                "topology_spread_constraints": spread(who.selector),
-            },
+        "template": _template(who, replicas, pod, "pod-template-hash"),
+    }
+
+
+def stateful_set_spec(
+    who: Identity,
+    replicas: Replicas,
+    pod: PodSpecArgsDict,
+    claim_templates: Sequence[PersistentVolumeClaimArgsDict],
+) -> StatefulSetSpecArgsDict:
+    """`spec` of the StatefulSet: pods start together and are replaced one after the other.
+
+    Claims stay when it goes: they are the stack's, which made and filled them before it.
+    """
+    return {
+        "service_name": f"{who.name}-pods",
+        "replicas": replicas.count,
+        "selector": {"match_labels": who.selector},
+        "pod_management_policy": "Parallel",
+        "update_strategy": {"type": "RollingUpdate"},
+        "persistent_volume_claim_retention_policy": {
+            "when_deleted": "Retain",
+            "when_scaled": "Retain",
+        },
+        "revision_history_limit": 3,
+        "template": _template(who, replicas, pod, "controller-revision-hash"),
+        "volume_claim_templates": list(claim_templates),
+    }
+
+
+def _template(
+    who: Identity, replicas: Replicas, pod: PodSpecArgsDict, revision_label: str
+) -> PodTemplateSpecArgsDict:
+    return {
+        "metadata": {"labels": who.labels, "annotations": dict(who.annotations)},
+        "spec": {
+            **pod,
+            "service_account_name": who.name,
+            "termination_grace_period_seconds": replicas.grace_seconds,
+            "topology_spread_constraints": spread(who.selector, revision_label),
         },
     }

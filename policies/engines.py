@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pulumi_policy import Severity
 
-from components.core.conventions import GPU_RESOURCE, PART_OF, Role
+from components.core.conventions import GPU_RESOURCE, PART_OF, PRELOAD_PROGRAM, Role
 from components.core.engine_args import MAX_MODEL_LEN_CAP, Reading, effective, max_model_len
 from components.core.launch import Launch, Word
 from policies.adapter import Breach, Parameters, Rule
@@ -62,6 +62,8 @@ def vllm_server(container: Container, pod: Pod) -> tuple[Word, ...] | Opaque | N
     Returns:
         The words; Opaque when it should be one and cannot be read; None for another container.
     """
+    if _fetches_weights(container, pod):
+        return None
     named = "vllm" in container.repository or _alone_in_vllm_pod(container, pod)
     flags = any(_OWN_FLAG.search(word) for word in _texts(container))
     entrypoint = ("vllm", "serve") if named or flags else (_OWN_PROGRAM,)
@@ -72,6 +74,16 @@ def vllm_server(container: Container, pod: Pod) -> tuple[Word, ...] | Opaque | N
         return None
     mentioned = bool(_MENTION.search(" ".join(_texts(container))))
     return meaning if mentioned or flags or (named and container.serves) else None
+
+
+def _fetches_weights(container: Container, pod: Pod) -> bool:
+    """Whether it is the platform's own program for weights, in a pod that our labels say is one.
+
+    It is mounted, so its path alone says little: a container with a GPU is never taken for it.
+    """
+    words = container.launched(_OWN_PROGRAM).words
+    ours = has_role(pod.labels, "preload") or has_role(pod.labels, "collect")
+    return ours and words[:2] == ("python3", PRELOAD_PROGRAM) and not _wants_gpu(container)
 
 
 def _serve_words(started: Launch) -> tuple[Word, ...] | OtherProgram | Opaque:

@@ -64,6 +64,7 @@ def render(
     *,
     stack: str = "production",
     gateway_key: str | None = GATEWAY_KEY,
+    hub_token: str | None = None,
 ) -> tuple[Rendered, ...]:
     """Run the platform of a document under mocks and wait for every registration.
 
@@ -71,6 +72,7 @@ def render(
         settings: A document, validated or raw.
         stack: Name of the stack.
         gateway_key: As in `Platform`.
+        hub_token: As in `Platform`.
 
     Raises:
         DocumentError: The raw document cannot be used.
@@ -82,7 +84,11 @@ def render(
         # In here, where an event loop runs.
         mocks.set_mocks(monitor.mocks, project="inference", stack=stack, monitor=monitor)
         Platform(
-            stack, checked, gateway_key=gateway_key, provider=kubernetes_provider(checked.cluster)
+            stack,
+            checked,
+            gateway_key=gateway_key,
+            hub_token=hub_token,
+            provider=kubernetes_provider(checked.cluster),
         )
 
     # The SDK does not type it.

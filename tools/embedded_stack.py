@@ -144,6 +144,17 @@ def stack_document(source: Path, stack: str) -> dict[str, Any]:
     if not path.exists():
         known = sorted(p.name.split(".")[1] for p in source.glob("Pulumi.*.yaml"))
         raise ToolError(f"there is no stack {stack!r} here; there are: {', '.join(known)}")
+    return read_stack_file(path)
+
+
+def read_stack_file(path: Path) -> dict[str, Any]:
+    """A stack file, wherever it lies.
+
+    Raises:
+        ToolError: There is no such file, or it is not YAML with keys below `config:`.
+    """
+    if not path.is_file():
+        raise ToolError(f"there is no file {path}; those of examples/ and Pulumi.dev.yaml are some")
     document = _mapping(path)
     if not isinstance(document.get("config"), dict):
         raise ToolError(f"{path.name} holds no keys below `config:`; Pulumi.dev.yaml is an example")

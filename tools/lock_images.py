@@ -8,9 +8,7 @@ moves is either a rebuild or an attack.
 
 import argparse
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
@@ -29,6 +27,7 @@ from components.core.images import (
     lock_text,
     read_lock,
 )
+from tools.atomic_file import replace_text
 from tools.image_registry import TIMEOUT_SECONDS, Kind, RegistryError, Resolved, resolve
 
 _REGISTRY = "registry "
@@ -116,25 +115,13 @@ def write_lock(lock: ImageLock, path: Path) -> None:
     Raises:
         ImageLockError: It could not be written; the old file is still there.
     """
-    temporary: Path | None = None
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            temporary = Path(file.name)
-            file.write(lock_text(lock))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)  # a temporary file is private, a committed one is not
-        temporary.replace(path)
+        replace_text(path, lock_text(lock))
     except OSError as error:
         raise ImageLockError(
             f"The image lock {path} could not be written ({error.strerror}) and is as it was; "
             f"make room or correct its permissions and run it again."
         ) from error
-    finally:
-        if temporary:
-            temporary.unlink(missing_ok=True)  # gone already where it has taken the lock's place
 
 
 def _targets(lock: ImageLock, asked: Sequence[str]) -> list[tuple[Image, str]]:

@@ -11,6 +11,13 @@ VLLM_PORT = 8000
 OLLAMA_PORT = 11434
 """Port of Ollama's API server, its default."""
 
+GROUP_LABEL = "leaderworkerset.sigs.k8s.io/group-index"
+RANK_LABEL = "leaderworkerset.sigs.k8s.io/worker-index"
+"""Labels by which LeaderWorkerSet numbers its groups, and the pods of a group; its leader is 0."""
+
+TRAFFIC = "inference-platform/traffic"
+"""Label on a server's pods: `interactive`, or `batch`, which gives way to it."""
+
 GPU_RESOURCE = "nvidia.com/gpu"
 """Extended resource of NVIDIA's device plugin; also the key of the taint on GPU nodes."""
 
@@ -27,7 +34,10 @@ document says what to take it for, so that its plan is a guess."""
 HOSTS_OUTSIDE = "inference-platform/hosts-outside"
 """Annotation on the gateway: the hosts of providers that prompts may go to, with commas between."""
 
-Role = Literal["engine", "gateway", "preload"]
+PRELOAD_PROGRAM = "/programs/preload.py"
+"""Where pods find the program that fetches, checks, copies and collects weights."""
+
+Role = Literal["engine", "gateway", "preload", "collect"]
 
 
 def selector(app: str, instance: str, role: Role) -> dict[str, str]:

@@ -42,9 +42,22 @@ class DrainChain:
         return self.pre_stop_seconds + self.shutdown_timeout_seconds + ENGINE_MARGIN_SECONDS
 
     @property
+    def follower_pre_stop_seconds(self) -> int:
+        """Sleep before SIGTERM of a pod without clients of its own, whose leader drains meanwhile.
+
+        Ended earlier, it would take its layers away from the leader's open streams.
+        """
+        return self.pod_grace_seconds
+
+    @property
+    def follower_grace_seconds(self) -> int:
+        """`terminationGracePeriodSeconds` of such a pod."""
+        return self.follower_pre_stop_seconds + ENGINE_MARGIN_SECONDS
+
+    @property
     def node_grace_seconds(self) -> int:
         """`terminationGracePeriod` of a NodePool's nodes, above every pod's."""
-        return self.pod_grace_seconds + NODE_MARGIN_SECONDS
+        return self.follower_grace_seconds + NODE_MARGIN_SECONDS
 
     @property
     def request_timeout_seconds(self) -> int:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-_PRIVATE = ("master_key", "secret", "api_base", "provider_model")
+_PRIVATE = ("master_key", "secret", "api_base", "provider_model", "token")
 """Keys below which a value is never repeated."""
 
 _LONGEST = 200

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, NonNegativeInt, StringConstraints, ValidationError, model_validator
 
+from components.core.adapter import Adapter, is_adapter, read_adapter
 from components.core.settings import PositiveInt, Revision, Settings
 
 LOCK_FOLDER = Path(__file__).parents[2] / "models"
@@ -80,7 +81,7 @@ class Evidence(Settings):
 
 
 class LockedModel(Settings):
-    """A model at one revision.
+    """A model, or an adapter of one, at one revision.
 
     Attributes:
         source: Its id on the hub.
@@ -92,7 +93,7 @@ class LockedModel(Settings):
             the tensors and some kilobytes of headers a file.
         files: The files a server needs: those weights, the configuration and the tokenizer.
         ignored: Weights of the repository that the engine must not load: other formats, copies.
-        config: The model's config.json as published.
+        config: The model's config.json as published; an adapter's adapter_config.json.
         evidence: Where all this comes from.
         digest: SHA-256 over everything else, so that an edit by hand is found.
     """
@@ -121,6 +122,17 @@ class LockedModel(Settings):
                 f"weight_bytes is {self.weight_bytes}, but the weight files sum up to {total}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _loads(self) -> "LockedModel":
+        if is_adapter(self.config):
+            read_adapter(self.config)
+        return self
+
+    @property
+    def adapter(self) -> Adapter | None:
+        """The adapter that the repository holds; None where it holds a model."""
+        return read_adapter(self.config) if is_adapter(self.config) else None
 
     @property
     def weight_files(self) -> tuple[LockedFile, ...]:

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from components.core.hardware import GPUS, INSTANCE_TYPES, Gpu, InstanceType
 from components.core.settings import DnsLabel, PositiveInt, Settings
+from components.document.quantities import Zone
 
 Capacity = Literal["reserved", "spot", "on-demand"]
 MachineName = Annotated[
@@ -71,6 +72,9 @@ class GpuNodePoolSettings(Settings):
     max_gpus: Annotated[
         PositiveInt, Field(le=100_000, description="Ceiling on GPUs, and so on spend.")
     ]
+    zones: Annotated[
+        tuple[Zone, ...], Field(description="Zones of its nodes; left out, the node class's.")
+    ] = ()
 
 
 class GpuSettings(Settings):
@@ -107,6 +111,9 @@ class InstanceTypeSettings(Settings):
     nvlink: Annotated[
         bool, Field(strict=True, description="Whether NVLink joins the GPUs; else PCIe does.")
     ] = False
+    nvme_gb: Annotated[
+        int, Field(ge=0, le=10_000_000, strict=True, description="Local NVMe, GB; 0 for none.")
+    ] = 0
     usd_per_hour: Annotated[Usd | None, Field(description="Price of the machine, USD an hour.")] = (
         None
     )
@@ -202,5 +209,6 @@ def _machine(name: str, settings: InstanceTypeSettings, gpu: Gpu) -> InstanceTyp
         vcpu=settings.vcpu,
         memory_gib=settings.memory_gib,
         nvlink=settings.nvlink,
+        nvme_gb=settings.nvme_gb,
         usd_per_hour=settings.usd_per_hour,
     )

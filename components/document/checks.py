@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from components.document import machines, outside
+from components.document import machines, outside, storage
 from components.document.gateway import DevelopmentKey
 from components.document.whole import ROOT, PlatformSettings
 
@@ -21,6 +21,7 @@ def disagreements(document: PlatformSettings) -> tuple[str, ...]:
         _fallbacks,
         _development_key,
         outside.disagreements,
+        storage.disagreements,
     )
     return tuple(problem for check in checks for problem in check(document))
 
@@ -31,11 +32,6 @@ def _models(document: PlatformSettings) -> Iterator[str]:
         if model.pool not in document.node_pools:
             known = ", ".join(document.node_pools) or "none"
             yield f"{key}.pool is {model.pool!r}, which is not among {ROOT}.node_pools: {known}"
-        if model.replicas > 1 and model.cache.access_mode == "ReadWriteOnce":
-            yield (
-                f"{key}.replicas is {model.replicas}, but only one node can mount its cache: set "
-                f"{key}.cache.access_mode to ReadWriteMany, with a storage class that offers it"
-            )
         traffic = model.traffic
         length = traffic.prompt_tokens + traffic.output_tokens
         if "traffic" in model.model_fields_set and length > model.max_model_len:
@@ -72,7 +68,7 @@ def _names(document: PlatformSettings) -> Iterator[str]:
 
 def _taken(document: PlatformSettings, servers: set[str]) -> set[str]:
     """Names of accounts and network policies that are made anyway, or beside each server."""
-    beside = {f"{name}-{role}" for name in servers for role in ("preload", "clients")}
+    beside = {f"{name}-{role}" for name in servers for role in ("preload", "clients", "pods")}
     return {"default", f"{document.namespace}-default-deny", f"{document.namespace}-dns", *beside}
 
 

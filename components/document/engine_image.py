@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 from components.core.engine_args import versions
 from components.core.images import image_version, images
-from components.core.sizing.lines import engine_version
-from components.core.sizing.request import SizingError
+from components.core.sizing.request import SizingError, engine_version
 from components.document.vllm_model import VllmServerSettings
 
 

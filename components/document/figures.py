@@ -5,6 +5,7 @@ from typing import Any
 
 from components.core.sizing.plan import Plan
 from components.document.plans import ModelPlan
+from components.document.replacement import replacement
 from components.document.whole import PlatformSettings
 
 NOT_PLANNED = "not planned"
@@ -19,7 +20,7 @@ def figures(
 ) -> dict[str, dict[str, Any]]:
     """Verdict, users, start and price of every alias; models that no GPU serves have no figures."""
     return {
-        alias: _model(plans[alias])
+        alias: {**_model(plans[alias]), "replacement": replacement(document, plans[alias]).word}
         if alias in plans
         else {"verdict": NOT_PLANNED, "reason": _WHY.get(model.engine, "its pool is unknown")}
         for alias, model in document.models.items()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from components.core.hardware import InstanceType
 from components.core.sizing.plan import Plan
-from components.core.sizing.start_up import NOTHING, Range, total
+from components.core.sizing.start_up import NOTHING, Range, probe_seconds, total
 from components.document.vllm_model import VllmServerSettings
 
 _PROCESSES = 2
@@ -18,6 +18,9 @@ Karpenter's catalogue."""
 _AT_MOST = 0.95
 """The most that they may have, an assumption: below it Karpenter may buy a machine, so that it is
 planned."""
+_LEAST_SECONDS = 600
+"""Least time for a start that nobody has bounded: the engine's own (VLLM_ENGINE_READY_TIMEOUT_S),
+and row B3's ten minutes."""
 _SPARE_GIB = 2
 """What the estimate of host memory may be above the truth, an assumption."""
 
@@ -30,11 +33,13 @@ class HostShare:
         cpu: Requested CPUs.
         memory_gib: Memory of the pod, GiB, /dev/shm included.
         shm_gib: Limit of /dev/shm, GiB.
+        startup_seconds: From the start of the container to its first answer, at most.
     """
 
     cpu: int
     memory_gib: int
     shm_gib: int
+    startup_seconds: int
 
 
 def host_share(settings: VllmServerSettings, plans: tuple[Plan, ...]) -> HostShare | None:
@@ -46,13 +51,15 @@ def host_share(settings: VllmServerSettings, plans: tuple[Plan, ...]) -> HostSha
         cpu=_cpu(settings),
         memory_gib=settings.memory_gib or math.ceil(needs.host_memory_gib),
         shm_gib=math.ceil(needs.shm_gib),
+        startup_seconds=settings.startup_seconds
+        or max(_LEAST_SECONDS, math.ceil(probe_seconds(needs.phases))),
     )
 
 
 def holds(machine: InstanceType, settings: VllmServerSettings, host: HostShare) -> bool:
     """Whether Karpenter may choose a machine for a replica; it surely passes over all others."""
     return (
-        machine.gpu_count >= settings.tensor_parallel
+        machine.gpu_count >= settings.gpus_per_node
         and machine.vcpu >= host.cpu
         and machine.memory_gib * _AT_MOST >= host.memory_gib
     )
@@ -64,7 +71,7 @@ def _surely_holds(
     """Whether a replica has room on a machine for certain."""
     return (
         host is not None
-        and machine.gpu_count >= settings.tensor_parallel
+        and machine.gpu_count >= settings.gpus_per_node
         and machine.vcpu - 1 >= host.cpu
         and machine.memory_gib * _ALLOCATABLE >= host.memory_gib
     )
@@ -83,8 +90,9 @@ def no_room(
     )
     memory = host.memory_gib if host else settings.memory_gib
     room = f"{_cpu(settings)} CPU and {memory} GiB" if memory else f"{_cpu(settings)} CPU"
+    unit = "node of a replica" if settings.nodes > 1 else "replica"
     yield (
-        f"{key} asks for {settings.tensor_parallel} GPU, {room} a replica, which no node of pool "
+        f"{key} asks for {settings.gpus_per_node} GPU, {room} a {unit}, which no node of pool "
         f"{settings.pool} has ({offers}): lower tensor_parallel, cpu or memory_gib, or add an "
         "instance type to the pool"
     )
@@ -102,7 +110,7 @@ def pod_problems(
     elif _missing_gib(settings, plans) > _SPARE_GIB:
         yield _little_memory(key, settings, plans)
     low = _seconds(plans).low
-    if settings.startup_seconds < low:
+    if settings.startup_seconds and settings.startup_seconds < low:
         yield (
             f"{key}.startup_seconds is {settings.startup_seconds}, but no start is known to take "
             f"less than {low:.0f}: the pod would be ended before it answers, raise it"
@@ -114,7 +122,7 @@ def pod_warnings(key: str, settings: VllmServerSettings, plans: tuple[Plan, ...]
     if 0 < _missing_gib(settings, plans) <= _SPARE_GIB:
         yield _little_memory(key, settings, plans)
     seconds = _seconds(plans)
-    if seconds.low <= settings.startup_seconds < seconds.expected:
+    if settings.startup_seconds and seconds.low <= settings.startup_seconds < seconds.expected:
         yield (
             f"{key}.startup_seconds is {settings.startup_seconds}, the plan expects a start of "
             f"{seconds.expected:.0f} in the container: raise it, the pod may be ended before it "
@@ -143,4 +151,4 @@ def _seconds(plans: tuple[Plan, ...]) -> Range:
 
 
 def _cpu(settings: VllmServerSettings) -> int:
-    return settings.cpu or _PROCESSES + settings.tensor_parallel
+    return settings.cpu or _PROCESSES * settings.data_parallel + settings.gpus_per_node

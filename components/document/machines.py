@@ -67,6 +67,7 @@ def _other_facts(key: str, own: InstanceTypeSettings, known: InstanceType) -> It
         "vcpu": (own.vcpu, known.vcpu),
         "memory_gib": (own.memory_gib, known.memory_gib),
         "nvlink": (own.nvlink, known.nvlink),
+        "nvme_gb": (own.nvme_gb or known.nvme_gb, known.nvme_gb),
     }
     for fact, (asked, is_known) in facts.items():
         if asked != is_known:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from components.core.settings import ImageReference, ServiceName, Settings
-from components.document.cache import ModelCacheSettings
+from components.document.cache import OllamaCache
 from components.document.quantities import Cpus, MemoryGib, Tokens
 
 
@@ -29,7 +29,7 @@ class OllamaServerSettings(Settings):
     service_name: ServiceName
     cpu: Annotated[Cpus, Field(description="CPUs to request.")] = 4
     memory_gib: Annotated[MemoryGib, Field(description="Memory of the pod, GiB.")] = 8
-    cache: ModelCacheSettings
+    cache: Annotated[OllamaCache, Field(description="Where the models are kept.")]
     image: Annotated[
         ImageReference | None, Field(description="Image of the engine; left out, the locked one.")
     ] = None

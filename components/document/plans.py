@@ -11,9 +11,9 @@ from components.core.hardware import InstanceType
 from components.core.model_lock import LockedModel, ModelLockError, locked_model
 from components.core.sizing.plan import Plan, Start, plan
 from components.core.sizing.request import Load, Model, SizingError, Traffic
-from components.core.sizing.start_up import STORAGE
 from components.core.sizing.verdict import Verdict
-from components.document import engine_image, sentences, weights
+from components.document import cache_room, engine_checks, engine_image, sentences, weights
+from components.document.cache import EbsCache, ModelCache, NvmeCache, storage
 from components.document.host import (
     HostShare,
     holds,
@@ -22,6 +22,7 @@ from components.document.host import (
     pod_problems,
     pod_warnings,
 )
+from components.document.parts import NO_PARTS, Parts, locked_parts
 from components.document.vllm_model import VllmServerSettings
 from components.document.whole import ROOT, PlatformSettings
 
@@ -40,6 +41,8 @@ class ModelPlan:
         warnings: What a reader should know before it is deployed, a sentence each.
         host: What each pod gets; None where there is no plan.
         max_position: Tokens that the model was made for; 0 where nothing is known of it.
+        lock: What its repository holds; None where there is none.
+        parts: What is loaded beside it.
     """
 
     alias: str
@@ -49,6 +52,8 @@ class ModelPlan:
     warnings: tuple[str, ...] = ()
     host: HostShare | None = None
     max_position: int = 0
+    lock: LockedModel | None = None
+    parts: Parts = NO_PARTS
 
     @property
     def verdict(self) -> Verdict:
@@ -87,20 +92,30 @@ def plan_models(document: PlatformSettings) -> Mapping[str, ModelPlan]:
         pool = document.node_pools.get(model.pool)
         types = [machines[name] for name in pool.instance_types if name in machines] if pool else []
         if types:
-            found[alias] = plan_model(alias, model, types)
+            has_token = document.hub.token is not None
+            found[alias] = plan_model(alias, model, types, has_token=has_token)
     return found
 
 
-def plan_model(alias: str, settings: VllmServerSettings, pool: list[InstanceType]) -> ModelPlan:
-    """Plan one model on the machines of its pool."""
+def plan_model(
+    alias: str,
+    settings: VllmServerSettings,
+    pool: list[InstanceType],
+    *,
+    has_token: bool = False,
+) -> ModelPlan:
+    """Plan one model on the machines of its pool; a gated one needs the hub's token."""
     key = f"{ROOT}.models.{alias}"
     try:
         lock = locked_model(settings.source, settings.revision)
     except ModelLockError as error:
         return ModelPlan(alias, settings, (), (plain(f"{key}.source: {error}"),))
+    parts, missing = locked_parts(key, settings)
+    if missing:
+        return ModelPlan(alias, settings, (), tuple(plain(text) for text in missing))
     try:
         model = Model(lock.source, _architecture(key, settings, lock), lock.weight_bytes)
-        plans = tuple(_plans(model, settings, pool))
+        plans = tuple(_plans(model, settings, parts, pool))
     except (ArchitectureError, SizingError) as error:
         return ModelPlan(alias, settings, (), (plain(str(error)),))
     host = host_share(settings, plans)
@@ -109,7 +124,9 @@ def plan_model(alias: str, settings: VllmServerSettings, pool: list[InstanceType
     machines = list(fitting.values())
     problems = (
         *engine_image.unknown_engine(key, settings),
-        *weights.misfits(key, settings, lock, model.architecture),
+        *engine_checks.disagreements(key, settings, lock, model.architecture, parts),
+        *weights.misfits(key, settings, lock, model.architecture, has_token=has_token),
+        *cache_room.problems(key, settings, lock, pool),
         *pod_problems(key, settings, kept, host),
         *no_room(key, settings, pool, host),
         *_over_pcie(key, settings, machines),
@@ -120,10 +137,11 @@ def plan_model(alias: str, settings: VllmServerSettings, pool: list[InstanceType
     )
     warnings = (
         *engine_image.image_warnings(key, settings),
+        *cache_room.warnings(key, settings.cache, lock),
         *_override_warning(key, settings, lock),
         *pod_warnings(key, settings, kept),
         *sentences.late(key, settings, kept, fitting),
-        *_link_warnings(key, settings, model, machines),
+        *_link_warnings(key, settings, model, parts, machines),
     )
     longest = model.architecture.max_position
     return ModelPlan(
@@ -134,14 +152,20 @@ def plan_model(alias: str, settings: VllmServerSettings, pool: list[InstanceType
         tuple(plain(text) for text in warnings),
         host,
         longest,
+        lock,
+        parts,
     )
 
 
-def load_of(settings: VllmServerSettings) -> Load:
+def load_of(settings: VllmServerSettings, parts: Parts) -> Load:
     """The engine's settings as the planner takes them."""
     return Load(
         engine_version=engine_image.planned_version(settings),
         tensor_parallel_size=settings.tensor_parallel,
+        pipeline_parallel_size=settings.pipeline_parallel,
+        data_parallel_size=settings.data_parallel,
+        nnodes=settings.nodes,
+        kv_offloading_size=settings.kv_offload_gib or 0,
         max_model_len=settings.max_model_len,
         gpu_memory_utilization=settings.gpu_memory_utilization,
         max_num_seqs=settings.max_num_seqs,
@@ -150,17 +174,35 @@ def load_of(settings: VllmServerSettings) -> Load:
         quantization=settings.quantization,
         dtype=settings.dtype or "auto",
         enforce_eager=bool(settings.enforce_eager),
+        expert_parallel=settings.expert_parallel,
+        language_model_only=settings.images_per_prompt == 0,
+        prefix_caching=False if settings.prefix_caching == "off" else None,
+        max_loras=(settings.max_loras or len(settings.adapters)) if settings.adapters else 0,
+        max_lora_rank=parts.lora_rank or 16,
+        speculative_tokens=settings.speculation.tokens if settings.speculation else 0,
+        draft_weight_bytes=parts.draft.weight_bytes if parts.draft else 0,
     )
 
 
-def _plans(model: Model, settings: VllmServerSettings, pool: list[InstanceType]) -> Iterator[Plan]:
+def _plans(
+    model: Model, settings: VllmServerSettings, parts: Parts, pool: list[InstanceType]
+) -> Iterator[Plan]:
     asked = settings.traffic
     traffic = Traffic(asked.prompt_tokens, asked.output_tokens, asked.utilization)
-    kind = settings.cache.kind or settings.cache.storage_class
-    start = Start(storage=kind if kind in STORAGE else "unknown")
+    start = _start(settings.cache)
     for machine in pool:
-        if machine.gpu_count >= settings.tensor_parallel:
-            yield plan(model, machine, load_of(settings), traffic, start)
+        if machine.gpu_count >= settings.gpus_per_node:
+            yield plan(model, machine, load_of(settings, parts), traffic, start)
+
+
+def _start(cache: ModelCache) -> Start:
+    return Start(
+        storage=storage(cache),
+        throughput_mib_per_second=cache.throughput_mib_per_second
+        if isinstance(cache, EbsCache)
+        else None,
+        copied_from=storage(cache.shared) if isinstance(cache, NvmeCache) else None,
+    )
 
 
 def _architecture(key: str, settings: VllmServerSettings, lock: LockedModel) -> Architecture:
@@ -171,6 +213,11 @@ def _architecture(key: str, settings: VllmServerSettings, lock: LockedModel) -> 
     """
     known = known_architectures()["supported"]
     own = own_architecture(lock)
+    if lock.adapter is not None:
+        raise ArchitectureError(
+            f"{key}.source is {lock.source}, an adapter and no model: name the model that it was "
+            f"made for, {lock.adapter.base}"
+        )
     if settings.architecture is None:
         try:
             return read_architecture(lock.config)
@@ -233,7 +280,11 @@ def _override_warning(key: str, settings: VllmServerSettings, lock: LockedModel)
 
 
 def _link_warnings(
-    key: str, settings: VllmServerSettings, model: Model, machines: list[InstanceType]
+    key: str,
+    settings: VllmServerSettings,
+    model: Model,
+    parts: Parts,
+    machines: list[InstanceType],
 ) -> Iterator[str]:
     """What tensor parallelism over PCIe costs, against the same GPUs with an A100's NVLink."""
     if settings.tensor_parallel == 1 or not settings.tensor_parallel_over_pcie:
@@ -242,7 +293,9 @@ def _link_warnings(
         if machine.nvlink:
             continue
         joined = sentences.joined_by_nvlink(machine)
-        slow, fast = (next(_plans(model, settings, [each])).bounds for each in (machine, joined))
+        slow, fast = (
+            next(_plans(model, settings, parts, [each])).bounds for each in (machine, joined)
+        )
         speeds = (slow.tokens_per_second, fast.tokens_per_second) if slow and fast else None
         yield sentences.link_cost(key, settings, machine, speeds)
 

@@ -6,12 +6,24 @@ from pydantic import Field
 
 from components.core.settings import DnsLabel, PositiveInt, Settings
 
+_WORDS = r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*"
+HubId = Annotated[str, Field(pattern=f"^{_WORDS}/{_WORDS}$", description="Hub id, org/name.")]
+"""A repository of the hub; it can be neither an option of a command nor a way out of a folder."""
+
 Tokens = Annotated[PositiveInt, Field(le=2**24)]
 """A count of tokens; no published model reaches 16 million, so a larger number is a slip."""
 
 Cpus = Annotated[PositiveInt, Field(le=1024)]
 MemoryGib = Annotated[PositiveInt, Field(le=2**16)]
 """Both far above the catalogue's largest machine, so a larger number is a slip."""
+
+Zone = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z]{2,}(-[a-z]+)+-\d+[a-z]$",
+        description="Availability zone, such as us-east-1a.",
+    ),
+]
 
 
 class KeySecret(Settings):

@@ -12,13 +12,12 @@ from components.core.settings import (
     ServiceName,
     Settings,
 )
-from components.document.cache import ModelCacheSettings
-from components.document.quantities import Cpus, MemoryGib, Tokens
+from components.document.cache import ModelCache
+from components.document.quantities import Cpus, HubId, MemoryGib, Tokens
+from components.document.vllm_features import AdapterSettings, Speculation, TrafficClass
 
-_HUB_ID = (
-    r"^[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*/[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$"
-)
 _CLASS = r"^[A-Za-z][A-Za-z0-9_]*$"
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$"
 
 
 class DirectClient(Settings):
@@ -52,7 +51,7 @@ class VllmServerSettings(Settings):
     """What a stack may say about one model on vLLM; what is left out is the engine's default."""
 
     engine: Annotated[Literal["vllm"], Field(description="vLLM on GPUs.")]
-    source: Annotated[str, Field(pattern=_HUB_ID, description="Hub id, org/name.")]
+    source: HubId
     revision: Revision
     architecture: Annotated[
         str | None,
@@ -62,6 +61,14 @@ class VllmServerSettings(Settings):
             "as LlamaForCausalLM; passed on as --hf-overrides.",
         ),
     ] = None
+    task: Annotated[
+        Literal["generate", "embed", "rerank", "classify"],
+        Field(description="What clients ask of it; all but generate answer without a stream."),
+    ] = "generate"
+    served_names: Annotated[
+        tuple[Annotated[str, Field(pattern=_NAME, max_length=128)], ...],
+        Field(max_length=16, description="Further names for clients that call it directly."),
+    ] = ()
     service_name: ServiceName
     service_type: Annotated[
         Literal["ClusterIP"],
@@ -83,6 +90,23 @@ class VllmServerSettings(Settings):
             description="Whether GPUs without NVLink may share a model, which is slower.",
         ),
     ] = False
+    pipeline_parallel: Annotated[
+        PositiveInt, Field(le=64, description="Groups of GPUs that each hold some layers.")
+    ] = 1
+    data_parallel: Annotated[
+        PositiveInt, Field(le=64, description="Copies of the model behind one server of one node.")
+    ] = 1
+    expert_parallel: Annotated[
+        bool, Field(strict=True, description="Whole experts on each GPU, not slices of all.")
+    ] = False
+    nodes: Annotated[
+        PositiveInt,
+        Field(le=16, description="Machines that share a replica, started and replaced as one."),
+    ] = 1
+    efa_devices: Annotated[
+        int,
+        Field(ge=0, le=32, strict=True, description="EFA devices of each node; 0 for plain TCP."),
+    ] = 0
     max_num_seqs: Annotated[
         Annotated[PositiveInt, Field(le=65_536)] | None,
         Field(description="Requests in one step of the engine."),
@@ -105,6 +129,73 @@ class VllmServerSettings(Settings):
     enforce_eager: Annotated[
         bool | None, Field(strict=True, description="Whether to run without CUDA graphs.")
     ] = None
+    chunked_prefill: Annotated[
+        bool | None, Field(strict=True, description="Whether long prompts share steps.")
+    ] = None
+    prefix_caching: Annotated[
+        Literal["per-tenant", "shared", "off"],
+        Field(
+            description="Who may profit from whose prompts: by answer times a tenant can tell what "
+            "others asked where it is shared."
+        ),
+    ] = "per-tenant"
+    kv_offload_gib: Annotated[
+        MemoryGib | None,
+        Field(description="Host memory of a replica for KV entries that leave the GPUs, GiB."),
+    ] = None
+    max_num_queued_reqs: Annotated[
+        Annotated[PositiveInt, Field(le=2**20)] | None,
+        Field(description="Requests that may wait; further ones get a 503 at once."),
+    ] = None
+    max_num_queued_tokens: Annotated[
+        Annotated[PositiveInt, Field(le=2**31)] | None,
+        Field(description="Prompt tokens that may wait; further requests get a 503 at once."),
+    ] = None
+    scheduling: Annotated[
+        Literal["fcfs", "priority"],
+        Field(description="First come, first served, or by the request's `priority`, low first."),
+    ] = "fcfs"
+    traffic_class: Annotated[
+        TrafficClass,
+        Field(description="Interactive servers take the nodes of batch ones where GPUs are short."),
+    ] = "interactive"
+    adapters: Annotated[
+        dict[DnsLabel, AdapterSettings],
+        Field(max_length=64, description="LoRA adapters by the name that clients ask for."),
+    ] = Field(default_factory=dict)
+    max_loras: Annotated[
+        Annotated[PositiveInt, Field(le=64)] | None,
+        Field(description="Adapters on the GPU at once; left out, all of them."),
+    ] = None
+    speculation: Annotated[
+        Speculation | None, Field(description="Guesses that the model checks several at once.")
+    ] = None
+    reasoning_parser: Annotated[
+        str | None, Field(description="Splits thoughts from the answer, such as qwen3.")
+    ] = None
+    tool_call_parser: Annotated[
+        str | None, Field(description="Reads tool calls out of answers, such as hermes.")
+    ] = None
+    chat_template: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*\.jinja$",
+            description="A .jinja file beside the stack file, instead of the model's own template.",
+        ),
+    ] = None
+    images_per_prompt: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            le=64,
+            strict=True,
+            description="Pictures in a request, sent inline; 0 serves text alone and frees memory.",
+        ),
+    ] = None
+    extra_args: Annotated[
+        tuple[str, ...],
+        Field(max_length=64, description="Further flags as the engine's own parser reads them."),
+    ] = ()
     replicas: Annotated[PositiveInt, Field(le=10_000, description="Servers of this model.")] = 1
     cpu: Annotated[
         Cpus | None, Field(description="CPUs to request; left out, one for each process.")
@@ -114,11 +205,13 @@ class VllmServerSettings(Settings):
         Field(description="Memory of the pod with its /dev/shm, GiB; left out, the plan's."),
     ] = None
     startup_seconds: Annotated[
-        PositiveInt,
-        Field(le=86_400, description="Loading, compiling and graphs, once weights are there."),
-    ] = 900
+        Annotated[PositiveInt, Field(le=86_400)] | None,
+        Field(
+            description="Loading, compiling and graphs, once weights are there; else the plan's."
+        ),
+    ] = None
     traffic: TrafficSettings = TrafficSettings()
-    cache: ModelCacheSettings
+    cache: Annotated[ModelCache, Field(description="Where the weights are kept.")]
     direct_clients: Annotated[
         tuple[DirectClient, ...], Field(description="Pods that may call without the gateway.")
     ] = ()
@@ -127,6 +220,16 @@ class VllmServerSettings(Settings):
     ] = None
 
     @property
+    def gpus_per_replica(self) -> int:
+        """GPUs that one replica takes, on all its nodes."""
+        return self.tensor_parallel * self.pipeline_parallel * self.data_parallel
+
+    @property
+    def gpus_per_node(self) -> int:
+        """GPUs of each pod of a replica; where they do not divide, `checks` refuses."""
+        return max(1, self.gpus_per_replica // self.nodes)
+
+    @property
     def gpus(self) -> int:
         """GPUs that all replicas take together."""
-        return self.replicas * self.tensor_parallel
+        return self.replicas * self.gpus_per_replica

@@ -1,12 +1,13 @@
-"""Whether a lock's weights can be its model's, can be downloaded, and fit onto their volume."""
+"""Whether a lock's weights can be its model's, and can be downloaded."""
 
-import math
 from collections.abc import Iterator
 
 from components.core.architecture import Architecture
 from components.core.model_lock import LockedModel
 from components.core.sizing.weights import checkpoint_bytes
+from components.document.cache import is_filled_here
 from components.document.vllm_model import VllmServerSettings
+from components.document.whole import ROOT
 
 _GIB = 2**30
 _PLAIN = (0.7, 1.5)
@@ -17,20 +18,20 @@ are within 1 per cent. Others leave layers out as they like, so their limits are
 
 
 def misfits(
-    key: str, settings: VllmServerSettings, lock: LockedModel, architecture: Architecture
+    key: str,
+    settings: VllmServerSettings,
+    lock: LockedModel,
+    architecture: Architecture,
+    *,
+    has_token: bool,
 ) -> Iterator[str]:
     """What is wrong with a model's files, a sentence each."""
     yield from _implausible(key, lock, architecture)
-    if lock.gated:
+    if lock.gated and not has_token and is_filled_here(settings.cache):
         yield (
             f"{key}.source is {lock.source}, which the hub hands only to accounts that accepted "
-            "its licence; the preload Job has no token yet: take a model that is not gated"
-        )
-    needed = math.ceil(sum(file.size for file in lock.files) / _GIB)
-    if settings.cache.size_gib < needed:
-        yield (
-            f"{key}.cache.size_gib is {settings.cache.size_gib}, but the files of {lock.source} "
-            f"take {needed} GiB: raise it to {needed} at least"
+            f"its licence: say in {ROOT}.hub.token where the token of such an account is, or take "
+            "a model that is not gated"
         )
 
 

@@ -14,6 +14,7 @@ from components.document.capacity import (
 )
 from components.document.external_model import ExternalModelSettings
 from components.document.gateway import ExposureSettings, GatewaySettings
+from components.document.hub import HubSettings
 from components.document.ollama_models import OllamaModelSettings, OllamaServerSettings
 from components.document.vllm_model import VllmServerSettings
 
@@ -74,6 +75,7 @@ class PlatformSettings(Settings):
     ] = None
     streams: StreamSettings = StreamSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
+    hub: HubSettings = HubSettings()
 
     @property
     def vllm_models(self) -> dict[str, VllmServerSettings]:
@@ -96,6 +98,6 @@ class PlatformSettings(Settings):
         replicas: Counter[int] = Counter()
         for model in self.vllm_models.values():
             if model.pool == pool:
-                replicas[model.tensor_parallel] += model.replicas
+                replicas[model.gpus_per_node] += model.replicas * model.nodes
         sizes = {machines[name].gpu_count for name in settings.instance_types if name in machines}
         return settings.max_gpus - whole_machine_gpus(replicas, sizes)

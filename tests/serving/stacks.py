@@ -86,9 +86,11 @@ def _containers(objects: Sequence[Mapping[str, Any]], name: str) -> Iterator[Con
             continue
         pod = item["spec"]["template"]["spec"]
         mounted = [
-            volume["configMap"]["name"] for volume in pod["volumes"] if "configMap" in volume
+            files[volume["configMap"]["name"]]["config.yaml"]
+            for volume in pod["volumes"]
+            if "config.yaml" in files.get(volume.get("configMap", {}).get("name"), {})
         ]
-        config: dict[str, Any] = yaml.safe_load(files[mounted[0]]["config.yaml"]) if mounted else {}
+        config: dict[str, Any] = yaml.safe_load(mounted[0]) if mounted else {}
         for container in pod["containers"]:
             if container["name"] == name:
                 yield Container(

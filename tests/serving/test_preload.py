@@ -1,70 +1,40 @@
-"""The preload Job's steps, given to the real hub client; offline, so that nothing is fetched."""
+"""The preload Job's program with the interpreter and the libraries of the vLLM image."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.rendering import document, of_kind, render
-from tests.serving.processes import clean_environment
+from tests.unit.programs.conftest import REVISION, SOURCE, preload_with, repository
+from tests.unit.programs.hub_files import FileHub, serve_files
 
 pytestmark = pytest.mark.timeout(1800)  # the first test may install vLLM
 
-REVISION = "a09a35458c702b33eeacc393d103063234e8bc28"
-USAGE_ERROR = 2
+
+def test_a10_the_engines_own_python_fetches_and_checks(vllm_python: Path, tmp_path: Path) -> None:
+    """A10, B4: it resumes what broke off, and the marker comes from its own verification."""
+    hub = FileHub(SOURCE, REVISION, repository(), cuts=[300_000])
+    with serve_files(hub):
+        preload = preload_with([str(vllm_python)], tmp_path, hub.endpoint)
+        preload.is_not_served()
+        assert "; again in" in preload.succeeds("fetch")
+        preload.is_served(repository())
+    assert sum(hub.sent.values()) == sum(map(len, repository().values()))
 
 
-def run_step(
-    name: str, hub_client: Path, target: Path, *more: str
-) -> subprocess.CompletedProcess[str]:
-    """One rendered step with its program and its target folder replaced by local ones."""
-    rendered = render(document("production"), stack="production")
-    (job,) = of_kind(rendered, "Job")
-    pod = job["spec"]["template"]["spec"]
-    steps = {step["name"]: step for step in [*pod["initContainers"], *pod["containers"]]}
-    program, *words = [*steps[name]["command"], *steps[name]["args"]]
-    assert program == "hf"
-    words = [f"--local-dir={target}" if w.startswith("--local-dir=") else w for w in words]
-    assert f"--local-dir={target}" in words
-    return subprocess.run(
-        [str(hub_client), *words, *more],
-        env=clean_environment(target.parent, {"HF_HUB_OFFLINE": "1"}),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-
-
-@pytest.fixture(scope="session")
-def hub_client(vllm_python: Path) -> Path:
-    return vllm_python.with_name("hf")
-
-
-@pytest.mark.parametrize("step", ["download", "verify"])
-def test_a10_the_hub_client_understands_each_step(
-    step: str, hub_client: Path, tmp_path: Path
+def test_an_incomplete_lock_is_completed_by_the_image_s_library(
+    vllm_python: Path, tmp_path: Path
 ) -> None:
-    """A10, B4: it gets as far as asking the hub for the pinned revision, and no further."""
-    done = run_step(step, hub_client, tmp_path / "models")
-    assert done.returncode not in (0, USAGE_ERROR), done.stderr
+    with serve_files(FileHub(SOURCE, REVISION, repository())) as hub:
+        preload = preload_with([str(vllm_python)], tmp_path, hub.endpoint)
+        model = preload.plan["models"][0]
+        model["complete"] = False
+        del model["files"][0]
+        preload.succeeds("fetch")
+        preload.is_served(repository())
 
 
-@pytest.mark.parametrize("step", ["download", "verify"])
-def test_a_misspelt_option_is_refused(step: str, hub_client: Path, tmp_path: Path) -> None:
-    done = run_step(step, hub_client, tmp_path / "models", "--revisoin=main")
-    assert done.returncode == USAGE_ERROR
-    assert "No such option" in done.stderr
-
-
-def test_a10_half_a_download_and_an_unreachable_hub_do_not_pass(
-    hub_client: Path, tmp_path: Path
-) -> None:
-    """A10: the download alone calls it a success, which is why there is a second step."""
-    models = tmp_path / "models"
-    models.mkdir()
-    (models / "config.json").write_text("{}")
-    assert run_step("download", hub_client, models).returncode == 0
-    verified = run_step("verify", hub_client, models)
-    assert verified.returncode not in (0, USAGE_ERROR)
-    assert REVISION in verified.stderr
+def test_a_refusal_is_one_sentence_with_that_library_too(vllm_python: Path, tmp_path: Path) -> None:
+    gated = (403, {"X-Error-Code": "GatedRepo"})
+    with serve_files(FileHub(SOURCE, REVISION, repository(), refuses=gated)) as hub:
+        preload = preload_with([str(vllm_python)], tmp_path, hub.endpoint)
+        assert f"https://huggingface.co/{SOURCE}" in preload.fails_to_fetch()

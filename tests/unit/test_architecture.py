@@ -1,6 +1,7 @@
 """The direction of imports and the size of modules, read from the source."""
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 COMPONENTS = sorted((ROOT / "components").rglob("*.py"))
 CORE = sorted((ROOT / "components" / "core").rglob("*.py"))
+PROGRAMS = sorted((ROOT / "components" / "programs").rglob("*.py"))
 POLICIES = sorted((ROOT / "policies").rglob("*.py"))
 ALL = sorted(
     path
@@ -16,6 +18,7 @@ ALL = sorted(
     for path in (ROOT / folder).rglob("*.py")
     if "modules" not in path.parts and ".venv" not in path.parts
 )
+IN_THE_IMAGE = ("huggingface_hub",)
 WIRING = ROOT / "components" / "platform.py"
 MOST_LINES = 300
 
@@ -74,6 +77,14 @@ def test_policies_know_core_and_themselves_only(path: Path) -> None:
 @pytest.mark.parametrize("path", COMPONENTS, ids=_name)
 def test_a_component_knows_no_tools_policies_or_tests(path: Path) -> None:
     assert not [name for name in _imports(path) if _within(name, "tools", "policies", "tests")]
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=_name)
+def test_a_program_of_a_container_needs_nothing_that_its_image_lacks(path: Path) -> None:
+    for name in _imports(path):
+        assert name.partition(".")[0] in sys.stdlib_module_names or _within(
+            name, "components.programs", *IN_THE_IMAGE
+        )
 
 
 @pytest.mark.parametrize("path", [p for p in COMPONENTS if p != WIRING], ids=_name)

@@ -1,4 +1,4 @@
-"""Write a model's lock: `python -m tools.model_lock.command org/name [--revision main]`.
+"""Write the lock of a model or an adapter: `python -m tools.model_lock.command org/name`.
 
 Asks a hub for the files of a revision with their sizes and hashes, reads the configuration and the
 weights' index, and writes `models/<org>--<name>@<revision>.json`. No weight is downloaded. What
@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime
@@ -19,6 +18,7 @@ from typing import cast
 
 from pydantic import TypeAdapter, ValidationError
 
+from components.core.adapter import AdapterError, read_adapter
 from components.core.model_lock import (
     LOCK_FOLDER,
     HubId,
@@ -29,8 +29,17 @@ from components.core.model_lock import (
     lock_text,
     read_lock_file,
 )
+from tools.atomic_file import replace_text
 from tools.model_lock.access import Hub, hub_from
-from tools.model_lock.files import CONFIG, INDEX, Selection, select
+from tools.model_lock.files import (
+    ADAPTER_CONFIG,
+    CONFIG,
+    INDEX,
+    Selection,
+    holds_adapter,
+    select,
+    select_adapter,
+)
 from tools.model_lock.hub import RemoteFile, Repository, read_json, read_repository
 from tools.model_lock.report import Comparison, compare, explain, size_text, table
 from tools.problem import ToolError
@@ -45,12 +54,22 @@ def _configuration(hub: Hub, repository: Repository) -> dict[str, object]:
     """config.json, with the quantisation that stands in a file of its own."""
     if CONFIG not in repository.files:
         raise ToolError(
-            f"{repository.source} has no {CONFIG}, so it is no model by itself (an adapter, a "
-            f"GGUF copy); name the model that it belongs to."
+            f"{repository.source} has neither {CONFIG} nor {ADAPTER_CONFIG}, so it is no model by "
+            f"itself and no adapter (a GGUF copy?); name the model that it belongs to."
         )
     config = read_json(hub, repository, CONFIG)
     if "quantization_config" not in config and _MODELOPT in repository.files:
         config["quantization_config"] = read_json(hub, repository, _MODELOPT)
+    return config
+
+
+def _adapter_configuration(hub: Hub, repository: Repository) -> dict[str, object]:
+    """adapter_config.json, held against what the engine loads."""
+    config = read_json(hub, repository, ADAPTER_CONFIG)
+    try:
+        read_adapter(config)
+    except AdapterError as error:
+        raise ToolError(f"{ADAPTER_CONFIG} of {repository.source}: {error}.") from error
     return config
 
 
@@ -124,32 +143,23 @@ def write_lock(model: LockedModel, path: Path) -> None:
     Raises:
         ToolError: It could not be written; what was there is still there.
     """
-    temporary: Path | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            temporary = Path(file.name)
-            file.write(lock_text(model.model_dump(mode="json")))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)  # a temporary file is private, a committed one is not
-        temporary.replace(path)
+        replace_text(path, lock_text(model.model_dump(mode="json")))
     except OSError as error:
         raise ToolError(
             f"The lock {path} could not be written ({error.strerror}), nothing has changed; make "
             f"room or correct its permissions and run it again."
         ) from error
-    finally:
-        if temporary:
-            temporary.unlink(missing_ok=True)  # gone already where it has taken the lock's place
 
 
 def _find(hub: Hub, source: str, revision: str, day: date) -> tuple[LockedModel, Selection, str]:
     """Ask the hub for everything; the lock, the files sorted out, and the hub's name for it."""
     print(f"asking {hub.host} for {source} at {revision}", file=sys.stderr)
     repository = read_repository(hub, source, revision)
+    if holds_adapter(repository.files):
+        config = _adapter_configuration(hub, repository)
+        selection = select_adapter(source, repository.files)
+        return _locked(repository, selection, config, hub, day), selection, repository.hub_id
     config = _configuration(hub, repository)
     index = None
     if INDEX in repository.files:

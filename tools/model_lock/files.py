@@ -17,12 +17,16 @@ from tools.model_lock.hub import RemoteFile
 from tools.problem import ToolError
 
 CONFIG = "config.json"
+ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER = "adapter_model.safetensors"
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 
 _COMPANION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+-]*(\.[A-Za-z0-9_+-]+)*\.(json|txt|model|jinja)")
 """Configuration and tokenizer; README, licence, pictures and code are not asked for."""
 _TOKENIZER = re.compile(r"(tokenizer\.model|tekken)[A-Za-z0-9_.]*|[A-Za-z0-9_.-]+\.tiktoken")
+_POOLING = re.compile(r"\d+_[A-Za-z]+/config\.json")
+"""How sentence-transformers keeps an embedding model's pooling; the engine reads it there."""
 _WEIGHTS = (WEIGHT_SUFFIX, ".bin", ".pt", ".pth", ".gguf", ".ckpt", ".h5", ".msgpack", ".onnx")
 _SHARD = re.compile(r"(?P<stem>.+)-\d+-of-(?P<count>\d+)\.safetensors")
 
@@ -61,13 +65,44 @@ def select(
     rest = [file for path, file in sorted(files.items()) if path not in names]
     return Selection(
         weights,
-        tuple(file for file in rest if file.path in top and _is_companion(file.path)),
+        tuple(file for file in rest if _is_companion(file.path)),
         tuple(file for file in rest if file.path.lower().endswith(_WEIGHTS)),
     )
 
 
-def _is_companion(name: str) -> bool:
-    return bool(_COMPANION.fullmatch(name) or _TOKENIZER.fullmatch(name))
+def holds_adapter(files: Iterable[str]) -> bool:
+    """Whether a repository is an adapter's: some of them hold their base's config.json too.
+
+    Args:
+        files: The paths of its files.
+    """
+    paths = frozenset(files)
+    return ADAPTER_CONFIG in paths and not paths & {INDEX, SINGLE}
+
+
+def select_adapter(source: str, files: Mapping[str, RemoteFile]) -> Selection:
+    """Sort out the files of an adapter: its matrices and their configuration.
+
+    Args:
+        source: The adapter's id, for sentences.
+        files: Every file by its path.
+
+    Raises:
+        ToolError: It has no weights in safetensors.
+    """
+    if ADAPTER not in files:
+        raise ToolError(
+            f"{source} has an {ADAPTER_CONFIG} but no {ADAPTER}, the one format that carries no "
+            f"code; choose another revision or adapter."
+        )
+    others = (file for path, file in sorted(files.items()) if path != ADAPTER)
+    ignored = tuple(file for file in others if file.path.lower().endswith(_WEIGHTS))
+    return Selection((files[ADAPTER],), (files[ADAPTER_CONFIG],), ignored)
+
+
+def _is_companion(path: str) -> bool:
+    known = (_COMPANION, _TOKENIZER, _POOLING)
+    return any(pattern.fullmatch(path) for pattern in known)
 
 
 def _indexed(

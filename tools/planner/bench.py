@@ -16,7 +16,7 @@ from rich.table import Table
 
 from components.core.architecture import ArchitectureError
 from components.core.sizing.request import SizingError
-from components.core.sizing.verdict import GIB, Fit, fit
+from components.core.sizing.verdict import GIB, LATE_UTILIZATION, Fit, fit
 from tools.planner.published_starts import (
     ROOT,
     Start,
@@ -32,7 +32,6 @@ KV_BOUND = 0.01
 OVERHEAD_BOUND_GIB = 1.5
 """Error of the overhead beyond which a row is listed as a miss."""
 _NEAR_GIB = 1.0
-_HIGH_UTILIZATION = 0.94
 
 
 @dataclass(frozen=True)
@@ -154,7 +153,7 @@ def _right(start: Start, found: Fit) -> bool | None:
     available = start.printed.available_kv_gib
     needed = found.cache.needed_bytes(found.settings.max_model_len) / GIB
     close = available is not None and abs(available - needed) <= _NEAR_GIB
-    return close or found.settings.utilization >= _HIGH_UTILIZATION
+    return close or found.settings.utilization >= LATE_UTILIZATION
 
 
 def main() -> int:

@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from components.core.hardware import Gpu, InstanceType
-from components.core.sizing.plan import device_of, plan
+from components.core.sizing.devices import device_of
+from components.core.sizing.plan import HOURS_PER_MONTH, plan
 from components.core.sizing.request import Load, Model, Traffic
 from components.core.sizing.verdict import Fit, fit
 
 COUNTS = (1, 2, 4, 8)
 """GPUs of a replica that are tried where nobody asks for a number."""
-_HOURS_PER_MONTH = 730
 _ASSUMED_CPUS, _ASSUMED_MEMORY_GIB = 64, 512
 """Of a machine that only its GPU is known of; neither changes a verdict."""
 
@@ -136,7 +136,7 @@ def _option(
 
 
 def _monthly(hourly: float | None, share: float = 1.0) -> float | None:
-    return None if hourly is None else round(hourly * share * _HOURS_PER_MONTH, 2)
+    return None if hourly is None else round(hourly * share * HOURS_PER_MONTH, 2)
 
 
 def _order(option: Option) -> tuple[bool, float, int]:

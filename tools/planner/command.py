@@ -25,14 +25,14 @@ from components.core.model_lock import (
     locked_names,
     read_lock_file,
 )
-from components.core.sizing.lines import engine_version
-from components.core.sizing.request import Load, Model, SizingError, Traffic
-from components.document import ROOT, DocumentError, PlatformSettings, outside, parse_document
+from components.core.sizing.request import Load, Model, SizingError, Traffic, engine_version
+from components.document import ROOT, DocumentError, PlatformSettings, outside
 from components.document.capacity import HardwareSettings
 from components.document.figures import figures, machine_figures
 from components.document.plans import ModelPlan, plan_models
-from tools.embedded_stack import CHECKOUT, stack_document
+from tools.embedded_stack import CHECKOUT
 from tools.planner.catalogue import COUNTS, Option, options
+from tools.planner.stack_file import read_stack
 from tools.planner.table import Sheet, catalogue_sheet, print_markdown, print_table, stack_sheet
 from tools.problem import ToolError
 
@@ -55,8 +55,8 @@ def main(argv: Sequence[str] | None = None, project: Path = CHECKOUT) -> int:
 
 
 def _stack(arguments: argparse.Namespace, project: Path) -> int:
-    stack = arguments.stack or "dev"
-    document = _document(project, stack)
+    stack = arguments.file or arguments.stack or "dev"
+    document = read_stack(project, stack, arguments.file)
     plans = plan_models(document)
     refused = any(found.verdict == "refused" for found in plans.values())
     if arguments.json:
@@ -81,14 +81,17 @@ def _stack_answer(
     return {"stack": stack, "models": models}
 
 
-def _document(project: Path, stack: str) -> PlatformSettings:
-    return parse_document(stack_document(project, stack)["config"].get(ROOT))
-
-
 def _model(arguments: argparse.Namespace, project: Path) -> int:
     lock = _lock(arguments.model)
+    if lock.adapter is not None:
+        raise ToolError(
+            f"{lock.source} is an adapter of {lock.adapter.base}: --model takes a model"
+        )
+    named = arguments.stack or arguments.file
     hardware = (
-        _document(project, arguments.stack).hardware if arguments.stack else HardwareSettings()
+        read_stack(project, arguments.stack, arguments.file).hardware
+        if named
+        else HardwareSettings()
     )
     gpu = _gpu(arguments.gpu, hardware) if arguments.gpu else None
     model = Model(lock.source, read_architecture(lock.config), lock.weight_bytes)
@@ -180,6 +183,7 @@ def _load(arguments: argparse.Namespace) -> Load:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tools.planner", description=__doc__)
     parser.add_argument("--stack", default="", help="Pulumi.<stack>.yaml; dev by default")
+    parser.add_argument("--file", default="", help="a stack file elsewhere: examples/...yaml")
     parser.add_argument("--model", default="", help="org/name[@revision] that is locked")
     parser.add_argument("--gpu", default="", help="with --model: this kind alone")
     form = parser.add_mutually_exclusive_group()

@@ -12,9 +12,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from components.core.architecture import Architecture, ArchitectureError, read_architecture
-from components.core.hardware import find_gpu
-from components.core.sizing.lines import engine_version
-from components.core.sizing.request import Device, Load, SizingError
+from components.core.sizing.devices import device_named
+from components.core.sizing.request import Device, Load, SizingError, engine_version
 
 ROOT = Path(__file__).parents[2] / "tests" / "planner"
 _PIXELS_PER_TOKEN = 784
@@ -112,19 +111,11 @@ def device_of(start: Start) -> Device:
     Raises:
         SizingError: It is neither named nor measured.
     """
-    known = find_gpu(start.gpu or "")
     memory = start.gpu_memory_gib or start.printed.total_gpu_gib
-    if known is not None:
-        return Device(
-            start.gpu or known.name,
-            memory or (known.cuda_memory_mib or known.memory_mib) / 1024,
-            known.compute_capability,
-            known.unified_memory,
-            known.nvlink_gb_per_s is not None,
-        )
-    if memory is None:
-        raise SizingError(f"the GPU of {start.id} is not named")
-    return Device(start.gpu or "unnamed", memory)
+    try:
+        return device_named(start.gpu or "unnamed", memory)
+    except SizingError as error:
+        raise SizingError(f"the GPU of {start.id} is not named") from error
 
 
 def load_of(start: Start) -> Load:

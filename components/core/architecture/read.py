@@ -24,7 +24,8 @@ _LARGEST_ROPE_FACTOR = 1_000_000
 _MOST_LAYERS = 2_000
 _WITHOUT_ATTENTION = {"mamba", "mamba2", "falcon_mamba"}
 _UNGATED = {"gpt2", "gpt_bigcode", "opt", "bloom", "gpt_neox", "phi", "falcon", "starcoder2",
-            "nemotron", "nemotron_h", "mpt", "stablelm_epoch", "gptj", "codegen"}  # fmt: skip
+            "nemotron", "nemotron_h", "mpt", "stablelm_epoch", "gptj", "codegen", "bert",
+            "roberta", "xlm-roberta"}  # fmt: skip
 
 
 def read_architecture(config: Mapping[str, Any], *, assume: str | None = None) -> Architecture:

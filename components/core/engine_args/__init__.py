@@ -13,8 +13,8 @@ from components.core.engine_args.effective import (
     max_model_len,
     port,
 )
-from components.core.engine_args.flags import PINNED_VERSION, Flag, flags, versions
-from components.core.engine_args.serve import ServeArguments, ServeEnvironment
+from components.core.engine_args.flags import PINNED_VERSION, Flag, flags, parsers, versions
+from components.core.engine_args.serve import ServeArguments, ServeEnvironment, Setting
 from components.core.engine_args.values import Reading
 
 __all__ = [
@@ -25,9 +25,11 @@ __all__ = [
     "Reading",
     "ServeArguments",
     "ServeEnvironment",
+    "Setting",
     "effective",
     "flags",
     "max_model_len",
+    "parsers",
     "port",
     "versions",
 ]

@@ -83,6 +83,27 @@ def flags(version: str = PINNED_VERSION) -> Mapping[str, Flag]:
     Raises:
         UnknownVersionError: There is no table for it.
     """
+    rows = [_flag(row) for row in _table(version)["flags"]]
+    return MappingProxyType({flag.setting: flag for flag in rows})
+
+
+def parsers(setting: str, version: str = PINNED_VERSION) -> tuple[str, ...]:
+    """Names that the engine's server takes for `tool_call_parser` or `reasoning_parser`.
+
+    Its command line takes any text there.
+
+    Args:
+        setting: One of the two.
+        version: As in the name of the table.
+
+    Raises:
+        UnknownVersionError: There is no table for it.
+    """
+    return tuple(_table(version)["parsers"][setting])
+
+
+@cache
+def _table(version: str) -> dict[str, Any]:
     file = TABLES / f"flags-{version}.json"
     if not file.exists():
         known = ", ".join(versions())
@@ -90,8 +111,7 @@ def flags(version: str = PINNED_VERSION) -> Mapping[str, Flag]:
             f"There is no table of the flags of vLLM {version}, only of {known}; "
             f"write it with `make lock-flags`."
         )
-    rows = [_flag(row) for row in json.loads(file.read_text(encoding="utf-8"))["flags"]]
-    return MappingProxyType({flag.setting: flag for flag in rows})
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def versions() -> tuple[str, ...]:

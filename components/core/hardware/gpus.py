@@ -64,6 +64,11 @@ class Gpu:
     pcie_gb_per_s: float | None = None
     unified_memory: bool = False
 
+    @property
+    def cuda_gib(self) -> float:
+        """Total that CUDA reports, GiB; nominal where no figure is known."""
+        return (self.cuda_memory_mib or self.memory_mib) / 1024
+
 
 @dataclass(frozen=True)
 class Spelling:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from components.core.architecture import Architecture
 from components.core.hardware import INSTANCE_TYPES, InstanceType
+from components.core.sizing.devices import device_of
 from components.core.sizing.request import Device, Load
 from components.core.sizing.verdict import Fit, fit
 
@@ -44,7 +45,7 @@ def nearest_fixes(
     """
     if found.verdict == "will start":
         return ()
-    device = _device(machine)
+    device = device_of(machine)
     settings = _settings(model, weight_bytes, device, load, found)
     hardware = sorted(
         (*_more_gpus(model, weight_bytes, machine, load), *_variants(model, machine, load)),
@@ -56,14 +57,6 @@ def nearest_fixes(
 
 def _price(fix: Fix) -> float:
     return float("inf") if fix.extra_usd_per_hour is None else fix.extra_usd_per_hour
-
-
-def _device(machine: InstanceType) -> Device:
-    gpu = machine.gpu
-    memory = (gpu.cuda_memory_mib or gpu.memory_mib) / 1024
-    return Device(
-        gpu.name, memory, gpu.compute_capability, gpu.unified_memory, nvlink=machine.nvlink
-    )
 
 
 def _starts(model: Architecture, device: Device, load: Load, weight_bytes: int | None) -> bool:
@@ -125,7 +118,7 @@ def _length_that_starts(
 def _more_gpus(
     model: Architecture, weight_bytes: int | None, machine: InstanceType, load: Load
 ) -> Iterator[Fix]:
-    device, tensor = _device(machine), load.tensor_parallel_size
+    device, tensor = device_of(machine), load.tensor_parallel_size
     each = None if machine.usd_per_hour is None else machine.usd_per_hour / machine.gpu_count
     for count in (2, 4, 8):
         if not tensor < count <= machine.gpu_count:
@@ -142,7 +135,7 @@ def _more_gpus(
 
 def _variants(model: Architecture, machine: InstanceType, load: Load) -> Iterator[Fix]:
     """The same model with smaller weights, quantised while loading so that nothing else changes."""
-    device = _device(machine)
+    device = device_of(machine)
     if model.quantization is not None or load.quantization or not device.at_least(8, 9):
         return
     if _starts(model, device, replace(load, quantization="fp8"), None):
@@ -160,13 +153,12 @@ def _machines(
         if kind.gpu.name in seen or kind.gpu_count < load.tensor_parallel_size:
             continue
         seen.add(kind.gpu.name)
-        if _starts(model, _device(kind), load, weight_bytes):
+        if _starts(model, device_of(kind), load, weight_bytes):
             hourly = (kind.usd_per_hour or 0) * gpus / kind.gpu_count
             today = (machine.usd_per_hour or 0) * gpus / machine.gpu_count
-            room = (kind.gpu.cuda_memory_mib or kind.gpu.memory_mib) / 1024
             yield Fix(
                 "pool",
                 kind.name,
-                f"use {kind.name} ({kind.gpu.name}, {room:.0f} GiB)",
+                f"use {kind.name} ({kind.gpu.name}, {kind.gpu.cuda_gib:.0f} GiB)",
                 None if machine.usd_per_hour is None else hourly - today,
             )

@@ -1,7 +1,6 @@
 """The planner for scripts: one JSON object a line in, one a line out."""
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal
@@ -9,19 +8,16 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from components.core.architecture import Architecture, ArchitectureError, read_architecture
-from components.core.hardware import find_gpu
 from components.core.images import image_version
-from components.core.sizing.request import BETWEEN_RELEASES, Device, Load, SizingError
-from components.core.sizing.verdict import GIB, Fit, fit
+from components.core.sizing.devices import device_named
+from components.core.sizing.request import Device, Load, SizingError, engine_version
+from components.core.sizing.verdict import GIB, LATE_UTILIZATION, WITHIN_THE_EDGE, Fit, fit
 from components.core.sizing.weights import checkpoint_bytes
 
 _Count = Annotated[int, Field(gt=0, le=2**40)]
 _Degree = Annotated[int, Field(gt=0, le=4096)]
 _SLIP = 20
 _AUTO_SINCE = (0, 14, 0)
-_OLDEST = (0, 6, 0)
-_LATE_UTILIZATION = 0.94
-_VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
 
 
 class Question(BaseModel):
@@ -80,7 +76,7 @@ def answer(question: Question) -> Mapping[str, Any]:
     """
     model = read_architecture(question.config)
     _check_weight_bytes(model, question.weight_bytes)
-    device, load = _device(question), _load(question)
+    device, load = device_named(question.gpu, question.gpu_memory_gib), _load(question)
     found = fit(model, device, load, question.weight_bytes)
     if question.max_model_len in {"auto", -1}:
         found = _fitted(found, model, device, load, question.weight_bytes)
@@ -100,8 +96,8 @@ def _fitted(
         raise SizingError("max_model_len auto is there from vLLM 0.14 on; give a number")
     if 0 < found.longest < found.settings.max_model_len:
         shorter = fit(model, device, replace(load, max_model_len=found.longest), weight_bytes)
-        starts = shorter.reason.replace("within what two starts of one server differ by", "fitted")
-        if shorter.verdict == "may fail late" and shorter.settings.utilization < _LATE_UTILIZATION:
+        starts = shorter.reason.replace(WITHIN_THE_EDGE, "fitted")
+        if shorter.verdict == "may fail late" and shorter.settings.utilization < LATE_UTILIZATION:
             return replace(shorter, verdict="will start", reason=starts, expected_error="")
         return shorter
     return found
@@ -132,25 +128,6 @@ def _figures(found: Fit) -> Mapping[str, Any]:
     }
 
 
-def _device(question: Question) -> Device:
-    known = find_gpu(question.gpu)
-    memory = question.gpu_memory_gib
-    if known is None and memory is None:
-        raise SizingError(
-            f"gpu {question.gpu!r} is not in the catalogue: give gpu_memory_gib, the total memory "
-            "of one GPU in GiB"
-        )
-    if known is None:
-        return Device(question.gpu, memory or 0.0)
-    return Device(
-        question.gpu,
-        memory or (known.cuda_memory_mib or known.memory_mib) / 1024,
-        known.compute_capability,
-        known.unified_memory,
-        known.nvlink_gb_per_s is not None,
-    )
-
-
 def _load(question: Question) -> Load:
     length = question.max_model_len
     return Load(
@@ -170,18 +147,3 @@ def _load(question: Question) -> Load:
         sampler_backend=question.sampler_backend,
         expert_parallel=bool(question.enable_expert_parallel),
     )
-
-
-def engine_version(text: str) -> tuple[int, int, int]:
-    """Read `0.31.0`, `v0.10.2` or `0.8.5.post1`; `0.18.1rc1.dev3` is later than all of 0.18.
-
-    Raises:
-        SizingError: It does not begin like a version.
-    """
-    found = _VERSION.match(text.strip())
-    if found is None:
-        raise SizingError(f"engine_version is {text!r}; write it like 0.31.0")
-    if (int(found[1]), int(found[2]), 0) < _OLDEST:
-        raise SizingError(f"engine_version {text} is too old; 0.6 to 0.33 are known")
-    between = "rc" in text or "dev" in text
-    return int(found[1]), int(found[2]), BETWEEN_RELEASES if between else int(found[3] or 0)

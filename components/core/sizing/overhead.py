@@ -14,7 +14,7 @@ from components.core.sizing.request import Device, Load
 
 _GIB = 2**30
 _SORTED_ROWS = 128
-_SORT_BYTES = 38
+SORT_BYTES = 38
 _SHORT_SORT_BYTES = 50
 _KERNEL_BYTES = 14
 """Bytes alive for each row and vocabulary entry at the sampler's peak. Sorting: 16-bit logits 2, a
@@ -114,7 +114,7 @@ def _sampler_bytes(rows: int, settings: Resolved) -> float:
     if settings.second_runner and settings.version < (0, 33, 0):
         return 6 if settings.version < (0, 28, 0) else 4
     if settings.sampler == "sort":
-        return _SORT_BYTES if rows >= _SORTED_ROWS else _SHORT_SORT_BYTES
+        return SORT_BYTES if rows >= _SORTED_ROWS else _SHORT_SORT_BYTES
     return _KERNEL_BYTES
 
 

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from components.core.hardware import InstanceType
+from components.core.sizing.devices import device_of
 from components.core.sizing.fixes import Fix, nearest_fixes
-from components.core.sizing.request import Device, Load, Model, SizingError, Traffic
+from components.core.sizing.request import Load, Model, SizingError, Traffic
 from components.core.sizing.speed import replica_bounds
 from components.core.sizing.start_up import Phase, Range, StartUp, phases, total
 from components.core.sizing.throughput import Bounds, usd_per_million_tokens
@@ -19,7 +20,7 @@ _RANK_GIB = 2.0
 _SHM_GIB = 1.0
 """/dev/shm of a replica on one GPU, and again for each further GPU: NCCL and the engine's message
 queues fail at the runtime's 64 MiB (vLLM issue 1710); the size is an assumption with margin."""
-_HOURS_PER_MONTH = 730
+HOURS_PER_MONTH = 730
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,15 @@ class Start:
 
     Attributes:
         storage: A key of `start_up.STORAGE`.
+        throughput_mib_per_second: What the volume was bought with; None for the kind's own range.
+        copied_from: Key of the storage that a new pod first copies the weights from, if it does.
         compile_cache: Whether compiled code is shared by the replicas.
         new_node: Whether a node has to be bought first.
     """
 
     storage: str = "unknown"
+    throughput_mib_per_second: float | None = None
+    copied_from: str | None = None
     compile_cache: bool = False
     new_node: bool = True
 
@@ -48,8 +53,8 @@ class Plan:
         fit: How a GPU's memory is shared out, and the verdict.
         fixes: What would help, nearest first; empty where it starts.
         concurrency: Requests of the typical length at once, at most `max_num_seqs`.
-        shm_gib: /dev/shm to give the pod, GiB; counts against its memory.
-        host_memory_gib: Memory to request for the pod, GiB, shm included.
+        shm_gib: /dev/shm to give each pod, GiB; counts against its memory.
+        host_memory_gib: Memory to request for each pod, GiB, shm included.
         phases: Of a start.
         bounds: The roofline; None where the GPU's speed is not known.
         usd_per_hour: Share of the machine's price by GPUs; None where no price is known.
@@ -80,7 +85,7 @@ class Plan:
     @property
     def usd_per_month(self) -> float | None:
         """Price of a replica for 730 hours."""
-        return None if self.usd_per_hour is None else self.usd_per_hour * _HOURS_PER_MONTH
+        return None if self.usd_per_hour is None else self.usd_per_hour * HOURS_PER_MONTH
 
 
 def plan(
@@ -108,10 +113,17 @@ def plan(
     found = fit(model.architecture, device, load, model.weight_bytes)
     users = _users(found, traffic)
     limits = replica_bounds(model, machine, load, found, users=users, traffic=traffic)
+    share_lost = None
+    if limits and _over_pcie(machine, load):
+        unlinked = replica_bounds(
+            model, machine, load, found, users=users, traffic=traffic, linked=False
+        )
+        if unlinked:
+            share_lost = 1 - limits.tokens_per_second / unlinked.tokens_per_second
     hourly = _hourly(machine, load)
-    tokens = _useful(limits) * load.data_parallel_size
-    shm = _SHM_GIB * load.tensor_parallel_size
-    ranks = load.tensor_parallel_size * load.data_parallel_size
+    tokens = 0 if limits is None else limits.tokens_per_second * load.data_parallel_size
+    # The engine keeps KV entries that left the GPUs in a file below /dev/shm.
+    shm = _SHM_GIB * load.gpus_per_node + load.kv_offloading_size
     return Plan(
         model=model.name,
         machine=machine.name,
@@ -120,39 +132,23 @@ def plan(
         fixes=nearest_fixes(model.architecture, model.weight_bytes, machine, load, found),
         concurrency=users,
         shm_gib=shm,
-        host_memory_gib=_PROCESS_GIB + _RANK_GIB * ranks + shm,
+        host_memory_gib=_PROCESS_GIB + _RANK_GIB * load.gpus_per_node + shm,
         phases=phases(_start_up(model, load, found, start)),
         bounds=limits,
         usd_per_hour=hourly,
         usd_per_million_tokens=None
         if hourly is None or tokens <= 0
         else usd_per_million_tokens(hourly, tokens, utilisation=traffic.utilization),
-        notes=tuple(
-            _notes(
-                machine,
-                load,
-                limits,
-                replica_bounds(
-                    model, machine, load, found, users=users, traffic=traffic, linked=False
-                ),
-            )
-        ),
-    )
-
-
-def device_of(machine: InstanceType) -> Device:
-    """One GPU of a machine, with the memory that CUDA reports."""
-    gpu = machine.gpu
-    return Device(
-        gpu.name,
-        (gpu.cuda_memory_mib or gpu.memory_mib) / 1024,
-        gpu.compute_capability,
-        gpu.unified_memory,
-        machine.nvlink,
+        notes=tuple(_notes(machine, load, share_lost)),
     )
 
 
 def _check_machine(machine: InstanceType, load: Load) -> None:
+    if load.gpus_per_node > machine.gpu_count and load.nnodes > 1:
+        raise SizingError(
+            f"{load.gpus} GPUs on {load.nnodes} machines are {load.gpus_per_node} each, but "
+            f"{machine.name} has {machine.gpu_count}; choose a larger machine, or more of them"
+        )
     if load.tensor_parallel_size > machine.gpu_count:
         raise SizingError(
             f"tensor_parallel_size is {load.tensor_parallel_size}, but {machine.name} has "
@@ -170,12 +166,7 @@ def _users(found: Fit, traffic: Traffic) -> int:
 def _hourly(machine: InstanceType, load: Load) -> float | None:
     if machine.usd_per_hour is None:
         return None
-    gpus = load.tensor_parallel_size * load.pipeline_parallel_size * load.data_parallel_size
-    return machine.usd_per_hour * gpus / machine.gpu_count
-
-
-def _useful(limits: Bounds | None) -> float:
-    return 0.0 if limits is None else limits.tokens_per_second
+    return machine.usd_per_hour * load.gpus / machine.gpu_count
 
 
 def _start_up(model: Model, load: Load, found: Fit, start: Start) -> StartUp:
@@ -186,6 +177,8 @@ def _start_up(model: Model, load: Load, found: Fit, start: Start) -> StartUp:
         weight_gib=stored / GIB,
         layers=len(model.architecture.layers),
         storage=start.storage,
+        throughput_mib_per_second=start.throughput_mib_per_second,
+        copied_from=start.copied_from,
         tensor_parallel=load.tensor_parallel_size,
         compile="off" if eager else "warm" if start.compile_cache else "cold",
         graph_sizes=sizes,
@@ -193,15 +186,17 @@ def _start_up(model: Model, load: Load, found: Fit, start: Start) -> StartUp:
     )
 
 
-def _notes(
-    machine: InstanceType, load: Load, limits: Bounds | None, unlinked: Bounds | None
-) -> Sequence[str]:
+def _over_pcie(machine: InstanceType, load: Load) -> bool:
+    """Whether the replica's exchanges go without NVLink."""
+    return load.tensor_parallel_size > 1 and not machine.nvlink
+
+
+def _notes(machine: InstanceType, load: Load, share_lost: float | None) -> Sequence[str]:
     notes: list[str] = []
-    if load.tensor_parallel_size > 1 and not machine.nvlink:
+    if _over_pcie(machine, load):
         lost = ""
-        if limits and unlinked:
-            share = 1 - limits.tokens_per_second / unlinked.tokens_per_second
-            lost = f": their exchanges take at least {share:.0%} of a step"
+        if share_lost is not None:
+            lost = f": their exchanges take at least {share_lost:.0%} of a step"
         notes.append(
             f"{load.tensor_parallel_size} GPUs of {machine.name} talk over PCIe, not NVLink{lost}"
         )

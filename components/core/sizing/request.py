@@ -1,5 +1,6 @@
 """What is asked of the planner: a GPU's memory, and the engine's settings with its own names."""
 
+import re
 from dataclasses import dataclass
 
 from components.core.architecture import Architecture
@@ -10,9 +11,27 @@ NEWEST = (0, 33, 0)
 BETWEEN_RELEASES = 99
 """Patch level of a development build: it has what comes after the last patch, and perhaps more."""
 
+_OLDEST = (0, 6, 0)
+_VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
+
 
 class SizingError(ValueError):
     """The question cannot be answered as asked; the text is one sentence."""
+
+
+def engine_version(text: str) -> tuple[int, int, int]:
+    """Read `0.31.0`, `v0.10.2` or `0.8.5.post1`; `0.18.1rc1.dev3` is later than all of 0.18.
+
+    Raises:
+        SizingError: It does not begin like a version.
+    """
+    found = _VERSION.match(text.strip())
+    if found is None:
+        raise SizingError(f"engine_version is {text!r}; write it like 0.31.0")
+    if (int(found[1]), int(found[2]), 0) < _OLDEST:
+        raise SizingError(f"engine_version {text} is too old; 0.6 to 0.33 are known")
+    between = "rc" in text or "dev" in text
+    return int(found[1]), int(found[2]), BETWEEN_RELEASES if between else int(found[3] or 0)
 
 
 @dataclass(frozen=True)
@@ -47,6 +66,8 @@ class Load:
         tensor_parallel_size: GPUs that share every layer.
         pipeline_parallel_size: Stages that share the layers.
         data_parallel_size: Whole copies side by side.
+        nnodes: Machines that share the GPUs of all of them evenly.
+        kv_offloading_size: Host memory for KV entries that leave the GPUs, GiB.
         max_model_len: Tokens of prompt and answer; None is the model's own length.
         gpu_memory_utilization: Share of the GPU's total memory, above 0, at most 1.
         max_num_seqs: Requests in one step.
@@ -71,6 +92,8 @@ class Load:
     tensor_parallel_size: int = 1
     pipeline_parallel_size: int = 1
     data_parallel_size: int = 1
+    nnodes: int = 1
+    kv_offloading_size: float = 0
     max_model_len: int | None = None
     gpu_memory_utilization: float | None = None
     max_num_seqs: int | None = None
@@ -89,6 +112,16 @@ class Load:
     language_model_only: bool = False
     expert_parallel: bool = False
     prefix_caching: bool | None = None
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of the whole engine."""
+        return self.tensor_parallel_size * self.pipeline_parallel_size * self.data_parallel_size
+
+    @property
+    def gpus_per_node(self) -> int:
+        """GPUs of one machine of it."""
+        return -(-self.gpus // self.nnodes)
 
 
 @dataclass(frozen=True)

@@ -125,6 +125,8 @@ class StartUp:
         layers: Layers of the model.
         storage: A key of `STORAGE`.
         throughput_mib_per_second: What the volume was bought with; None for the kind's own range.
+        copied_from: Key of `STORAGE` that a new pod first copies the weights from; None where it
+            reads them where they are.
         streamed: Whether the Run:ai streamer reads the weights instead of the default loader.
         tensor_parallel: GPUs that work together.
         compile: `cold`, `warm` with a cache that the replicas share, or `off` (`enforce_eager`).
@@ -137,6 +139,7 @@ class StartUp:
     layers: int
     storage: str = "unknown"
     throughput_mib_per_second: float | None = None
+    copied_from: str | None = None
     streamed: bool = False
     tensor_parallel: int = 1
     compile: Compile = "cold"
@@ -154,6 +157,7 @@ def phases(start: StartUp) -> tuple[Phase, ...]:
     return (
         _node(start),
         _image(start),
+        *_copy(start),
         _engine(),
         _links(start),
         _weights(start),
@@ -216,12 +220,30 @@ def _links(start: StartUp) -> Phase:
     )
 
 
-def _weights(start: StartUp) -> Phase:
-    storage = STORAGE.get(start.storage)
+def _copy(start: StartUp) -> tuple[Phase, ...]:
+    """Before the engine's container runs; an emptyDir is empty in every new pod."""
+    if start.copied_from is None:
+        return ()
+    source = _storage(start.copied_from)
+    return (
+        Phase(
+            "copy",
+            _time(start.weight_gib * _MIB_PER_GIB, source.volume),
+            in_container=False,
+            source=f"what the shared volume delivers to one node: {source.source}",
+        ),
+    )
+
+
+def _storage(name: str) -> Storage:
+    storage = STORAGE.get(name)
     if storage is None:
-        raise ValueError(
-            f"storage {start.storage!r} is unknown; choose one of {', '.join(STORAGE)}"
-        )
+        raise ValueError(f"storage {name!r} is unknown; choose one of {', '.join(STORAGE)}")
+    return storage
+
+
+def _weights(start: StartUp) -> Phase:
+    storage = _storage(start.storage)
     if start.weight_gib <= 0:
         raise ValueError(f"weight_gib {start.weight_gib} must be above 0")
     bought = start.throughput_mib_per_second

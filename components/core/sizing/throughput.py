@@ -244,16 +244,6 @@ def usd_per_million_tokens(
     return usd_per_hour / hourly * TOKENS_PER_PRICE
 
 
-def price_text(usd_per_hour: float, tokens_per_second: float, *, utilisation: float) -> str:
-    """The price as a sentence that promises nothing: at full load, and at a given one."""
-    full = usd_per_million_tokens(usd_per_hour, tokens_per_second)
-    asked = usd_per_million_tokens(usd_per_hour, tokens_per_second, utilisation=utilisation)
-    return (
-        f"at least ${full:.2f} per million output tokens, reached only if the GPUs run at their "
-        f"physical limit all the time; at least ${asked:.2f} at {utilisation:.0%} of that"
-    )
-
-
 def _memory_seconds(share: Share, speed: Speed, tokens: float, sequences: float) -> float:
     # A scheduler may keep prompts and answers apart, so only the decoding sequences are sure to
     # meet experts in every step.

@@ -8,19 +8,21 @@ from components.core.sizing.defaults import LONG_PROMPT, Resolved, resolve
 from components.core.sizing.engine_errors import more_than_stored, no_memory, too_small
 from components.core.sizing.kv_cache import CacheLayout, cache_layout
 from components.core.sizing.limits import refusals
-from components.core.sizing.overhead import Overhead, overhead
+from components.core.sizing.overhead import SORT_BYTES, Overhead, overhead
 from components.core.sizing.request import Device, Load
 from components.core.sizing.weights import weights_per_gpu
 
 Verdict = Literal["will start", "may fail late", "refused"]
 GIB = 2**30
 _EDGE_GIB = 0.5
-_LATE_UTILIZATION = 0.94
+LATE_UTILIZATION = 0.94
+"""From here on too little may lie outside the budget for what comes after the start."""
+WITHIN_THE_EDGE = "within what two starts of one server differ by"
+"""Part of a reason; a length that was fitted to the memory has its own word for it."""
 _OUTSIDE_GIB = 2.5
 """Of the logs of `tests/planner`, servers at 0.94 and more with less than this outside the budget
 died late about as often as they held."""
 _SAMPLER_FORGOTTEN, _SAMPLER_PROFILED = (0, 8, 0), (0, 8, 2)
-_SORT_BYTES = 38
 _FREED_GIB = 1.5
 """What the profile run has freed again by then; fitted to two pairs of logs of 0.8.0 and 0.8.1."""
 
@@ -152,8 +154,8 @@ def _memory(found: Fit, device: Device) -> tuple[Verdict, str, str]:
         return (
             "may fail late",
             f"{_shares(found)}: {found.available / GIB:.1f} GiB are left for a KV cache that needs "
-            f"{needed / GIB:.1f} GiB for one request of {length:,} tokens, within what two starts "
-            "of one server differ by",
+            f"{needed / GIB:.1f} GiB for one request of {length:,} tokens, "
+            f"{WITHIN_THE_EDGE}",
             _error(found, device, needed),
         )
     return (
@@ -167,7 +169,7 @@ def _memory(found: Fit, device: Device) -> tuple[Verdict, str, str]:
 def _late(found: Fit, device: Device) -> str:
     """What lies outside the budget and may be missing after the KV cache has been taken."""
     outside = device.memory_gib * (1 - found.settings.utilization)
-    if found.settings.utilization >= _LATE_UTILIZATION and outside < _OUTSIDE_GIB:
+    if found.settings.utilization >= LATE_UTILIZATION and outside < _OUTSIDE_GIB:
         return (
             f"gpu_memory_utilization {found.settings.utilization:g} leaves {outside:.1f} GiB for "
             "the CUDA context, NCCL, fragments and graphs, and servers with less than "
@@ -181,7 +183,7 @@ def _forgotten_sampler(found: Fit, device: Device) -> tuple[str, str] | None:
     settings = found.settings
     if settings.first_engine or not _SAMPLER_FORGOTTEN <= settings.version < _SAMPLER_PROFILED:
         return None
-    rows = settings.max_num_seqs * found.vocab_size * _SORT_BYTES / GIB
+    rows = settings.max_num_seqs * found.vocab_size * SORT_BYTES / GIB
     outside = device.memory_gib * (1 - settings.utilization)
     if rows <= outside + _FREED_GIB:
         return None

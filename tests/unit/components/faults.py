@@ -197,7 +197,10 @@ FAULTS: Mapping[str, tuple[str, Any, str]] = {
     ),
     "a server for Ollama without models": (
         "ollama",
-        {"service_name": "o", "cache": {"storage_class": "standard", "size_gib": 1}},
+        {
+            "service_name": "o",
+            "cache": {"kind": "claim", "storage_class": "standard", "size_gib": 1},
+        },
         "ollama has nothing to serve",
     ),
     "the development key beside vLLM": (
@@ -233,8 +236,8 @@ FAULTS: Mapping[str, tuple[str, Any, str]] = {
         "streams.longest_seconds is 3601: input should be less than or equal to 3600",
     ),
     "an unknown access mode": (
-        f"{MODEL}.cache.access_mode",
-        "RWX",
+        f"{MODEL}.cache",
+        {"kind": "claim", "storage_class": "nfs", "access_mode": "RWX", "size_gib": 50},
         f"{MODEL}.cache.access_mode is 'RWX': input should be 'ReadWriteOnce' or 'ReadWriteMany'",
     ),
     "a cluster without TLS": (

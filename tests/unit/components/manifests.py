@@ -1,5 +1,6 @@
 """The rendered stacks as the tests look at them: objects by kind and name, and their pods."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -75,6 +76,14 @@ def gateway_config(rendered: Sequence[Rendered]) -> dict[str, Any]:
     spec = pod(rendered, "Deployment akko-akko-litellm").spec
     (name,) = [volume["configMap"]["name"] for volume in spec["volumes"] if "configMap" in volume]
     return yaml.safe_load(one(rendered, "ConfigMap", name)["data"]["config.yaml"])
+
+
+def plan_of(rendered: Sequence[Rendered], spec: Json) -> dict[str, Any]:
+    """The plan that a pod's program for weights reads."""
+    (volume,) = [each for each in spec["volumes"] if each["name"] == "plan"]
+    (item,) = volume["configMap"]["items"]
+    assert item["path"] == "plan.json"
+    return json.loads(one(rendered, "ConfigMap", volume["configMap"]["name"])["data"][item["key"]])
 
 
 def environment(container: Json) -> dict[str, str | None]:

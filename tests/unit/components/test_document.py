@@ -39,7 +39,8 @@ def test_a_fault_is_one_sentence_that_names_its_key(fault: str) -> None:
 
 def test_replicas_on_a_volume_of_one_node_are_refused() -> None:
     changed = _changed(f"{MODEL}.replicas", 2)
-    changed["models"]["akko-coder"]["cache"]["access_mode"] = "ReadWriteOnce"
+    claim = {"kind": "claim", "storage_class": "gp3", "size_gib": 50}
+    changed["models"]["akko-coder"]["cache"] = claim
     assert _refusal(changed).startswith(
         f"{ROOT}.{MODEL}.replicas is 2, but only one node can mount its cache: "
         f"set {ROOT}.{MODEL}.cache.access_mode to ReadWriteMany"

@@ -6,17 +6,20 @@ import pytest
 
 from components.core.images import images
 from tests.rendering import STACKS, of_kind
+from tests.unit.components.caches import CACHES, rendered
 from tests.unit.components.manifests import Json, Pod, environment, one, pods, stack
 
 _QUANTITY = re.compile(r"^[1-9]\d*(Gi)?$")
 
-ALL = [
-    pytest.param(each, id=f"{name}: {each.owner}") for name in STACKS for each in pods(stack(name))
+PODS = [
+    *((name, each) for name in STACKS for each in pods(stack(name))),
+    *((name, each) for name in CACHES for each in pods(rendered(name)) if "-vllm" in each.owner),
 ]
+"""Of both stacks, and of a model on every kind of storage."""
+ALL = [pytest.param(each, id=f"{name}: {each.owner}") for name, each in PODS]
 CONTAINERS = [
     pytest.param(container, id=f"{name}: {each.owner}: {container['name']}")
-    for name in STACKS
-    for each in pods(stack(name))
+    for name, each in PODS
     for container in each.containers
 ]
 
@@ -24,20 +27,24 @@ CONTAINERS = [
 def test_the_pods_of_both_stacks_are_all_looked_at() -> None:
     """A pod that a new workload makes has to appear here too."""
     assert {
-        name: [each.owner.split("-preload")[0] for each in pods(stack(name))] for name in STACKS
+        name: [re.sub("-[0-9a-f]{8}$", "", each.owner) for each in pods(stack(name))]
+        for name in STACKS
     } == {
         "dev": [
             "Deployment akko-akko-litellm",
             "Deployment akko-akko-ollama",
-            "Job akko-akko-ollama",
+            "Job akko-akko-ollama-preload",
         ],
         "production": [
             "Deployment akko-akko-litellm",
             "Deployment akko-akko-vllm",
-            "Job akko-akko-vllm",
+            "Job akko-akko-vllm-collect",
+            "Job akko-akko-vllm-preload",
         ],
     }
-    assert len(CONTAINERS) == 6 + 3 + 1  # Ollama's preload: server, two pulls, list; vLLM's: two
+    # Ollama's preload: server, two pulls, list; vLLM's server is checked first.
+    containers = [c for name, each in PODS if name in STACKS for c in each.containers]
+    assert len(containers) == (1 + 1 + 4) + (1 + 2 + 1 + 1)
 
 
 @pytest.mark.parametrize("each", ALL)
@@ -64,7 +71,7 @@ def test_a_pod_mounts_only_volumes_that_the_restricted_level_knows_and_each_has_
 ) -> None:
     for volume in each.spec["volumes"]:
         (source,) = volume.keys() - {"name"}
-        assert source in {"emptyDir", "persistentVolumeClaim", "configMap"}
+        assert source in {"emptyDir", "persistentVolumeClaim", "configMap", "ephemeral", "image"}
         if source == "emptyDir":
             assert _QUANTITY.match(volume["emptyDir"]["sizeLimit"])
 
@@ -72,18 +79,20 @@ def test_a_pod_mounts_only_volumes_that_the_restricted_level_knows_and_each_has_
 @pytest.mark.parametrize("each", ALL)
 def test_every_mount_has_its_volume_and_every_volume_is_mounted(each: Pod) -> None:
     mounted = {mount["name"] for each in each.containers for mount in each["volumeMounts"]}
-    assert mounted == {volume["name"] for volume in each.spec["volumes"]}
+    claimed = {"models"} if each.owner.startswith("StatefulSet") else set[str]()
+    assert mounted == {volume["name"] for volume in each.spec["volumes"]} | claimed
 
 
 @pytest.mark.parametrize("each", ALL)
 def test_memory_backed_volumes_fit_into_the_memory_limit(each: Pod) -> None:
-    shared = sum(
-        _gib(volume["emptyDir"]["sizeLimit"])
+    in_memory = {
+        volume["name"]: _gib(volume["emptyDir"]["sizeLimit"])
         for volume in each.spec["volumes"]
         if volume.get("emptyDir", {}).get("medium") == "Memory"
-    )
-    limit = min(_gib(each["resources"]["limits"]["memory"]) for each in each.containers)
-    assert shared <= limit / 4
+    }
+    for container in each.containers:
+        shared = sum(in_memory.get(mount["name"], 0) for mount in container["volumeMounts"])
+        assert shared <= _gib(container["resources"]["limits"]["memory"]) / 4
 
 
 @pytest.mark.parametrize("container", CONTAINERS)

@@ -90,7 +90,7 @@ def test_replicas_are_packed_on_the_smallest_machines_that_hold_them(
 
 
 def test_a_volume_smaller_than_the_models_files_is_refused_with_the_number() -> None:
-    cache = {"storage_class": "efs", "access_mode": "ReadWriteMany"}
+    cache = {"kind": "efs", "storage_class": "efs"}
     assert _refusal(_changed(cache={**cache, "size_gib": 14})) == (
         f"{KEY}.cache.size_gib is 14, but the files of Qwen/Qwen2.5-7B-Instruct take 15 GiB: raise "
         "it to 15 at least"
@@ -105,9 +105,12 @@ def test_a_model_that_needs_a_token_is_refused() -> None:
     }
     assert _refusal(_changed(**gated)) == (
         f"{KEY}.source is meta-llama/Llama-3.1-8B-Instruct, which the hub hands only to accounts "
-        "that accepted its licence; the preload Job has no token yet: take a model that is not "
-        "gated"
+        f"that accepted its licence: say in {ROOT}.hub.token where the token of such an account "
+        "is, or take a model that is not gated"
     )
+    value = _changed(**gated)
+    value["hub"] = {"token": {"source": "existing", "secret_name": "hub-token"}}
+    read_document(value)
 
 
 def _resized(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from components.core.conventions import ARCHITECTURE_OVERRIDE
-from components.core.engine_args import ServeArguments, flags
+from components.core.engine_args import effective, flags
 from components.core.model_lock import LOCK_FOLDER, lock_path, lock_text, locked_model
 from components.document import plans
 from components.document.vllm_model import VllmServerSettings
@@ -42,8 +42,8 @@ def test_every_engine_setting_is_on_the_command_line() -> None:
         "enforce_eager": True,
     }
     (container,) = pod(_rendered(**asked), f"Deployment {DEPLOYMENT}").spec["containers"]
-    read = ServeArguments.parse(container["args"])
-    assert {name: getattr(read, name) for name in asked} == asked
+    read = effective(container["args"]).settings
+    assert {name: read[name] for name in asked} == asked
 
 
 def test_what_the_document_leaves_out_is_left_to_the_engine() -> None:

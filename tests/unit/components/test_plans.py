@@ -183,6 +183,15 @@ def test_a_model_without_a_lock_is_refused_with_the_command_that_makes_one() -> 
     assert "make lock MODEL=nobody/nothing REVISION=a09a35458c70" in said
 
 
+def test_an_adapter_is_no_model_and_its_base_is_named() -> None:
+    revision = "7d72253525f47b1a8c3c4e1059ff88e40232dd2f"
+    said = refusal(changed({"source": "mit-oasys/rlm-qwen3-30b-a3b-v0.1", "revision": revision}))
+    assert said == (
+        f"{KEY}.source is mit-oasys/rlm-qwen3-30b-a3b-v0.1, an adapter and no model: name the "
+        "model that it was made for, Qwen/Qwen3-30B-A3B-Instruct-2507"
+    )
+
+
 def _locks(folder: Path, monkeypatch: pytest.MonkeyPatch, *, sign: bool, **config: object) -> None:
     """The production model's lock with another config, in a folder of its own."""
     source, revision = "Qwen/Qwen2.5-7B-Instruct", "a09a35458c702b33eeacc393d103063234e8bc28"

@@ -113,7 +113,8 @@ def test_fewer_spare_gpus_than_a_replica_needs_are_not_enough() -> None:
 
 def test_on_a_volume_of_one_node_the_old_pod_goes_first() -> None:
     changed = document("production")
-    changed["models"]["akko-coder"]["cache"]["access_mode"] = "ReadWriteOnce"
+    claim = {"kind": "claim", "storage_class": "gp3", "size_gib": 50}
+    changed["models"]["akko-coder"]["cache"] = claim
     assert _replace(render(changed)) == {"maxSurge": 0, "maxUnavailable": 1}
     dev = one(stack("dev"), "Deployment", "akko-akko-ollama")["spec"]["strategy"]
     assert dev["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}

@@ -1,9 +1,14 @@
 """How engines are started, probed and fed (rows A3, A4, A9, A10)."""
 
+import re
+
 import pytest
 
+from components.core.sizing.start_up import probe_seconds
+from components.document import read_document
+from components.document.plans import plan_models
 from tests.rendering import STACKS, document, of_kind, render
-from tests.unit.components.manifests import Json, environment, one, pod, stack
+from tests.unit.components.manifests import Json, environment, one, plan_of, pod, stack
 
 REVISION = "a09a35458c702b33eeacc393d103063234e8bc28"
 WEIGHTS = f"/models/Qwen/Qwen2.5-7B-Instruct/{REVISION}"
@@ -70,14 +75,14 @@ def test_vllm_serves_offline_from_weights_that_it_cannot_change() -> None:
 def test_the_weights_are_downloaded_once_at_the_pinned_revision_to_where_vllm_looks() -> None:
     """Rows A4, A10."""
     spec = pod(stack("production"), "Job akko-akko-vllm-preload").spec
-    (download,) = spec["initContainers"]
-    (verify,) = spec["containers"]
-    assert download["command"] == ["hf", "download", "Qwen/Qwen2.5-7B-Instruct"]
-    assert verify["command"][:4] == ["hf", "cache", "verify", "--fail-on-missing-files"]
-    for step in (download, verify):
-        assert step["args"] == [f"--revision={REVISION}", f"--local-dir={WEIGHTS}"]
-    assert spec["restartPolicy"] == "Never"  # a failed check begins anew with the download
-    assert "nodeSelector" not in spec  # a download needs no GPU
+    (fetch,) = spec["containers"]
+    assert fetch["command"] == ["python3", "/programs/preload.py", "fetch", "/plan/plan.json"]
+    plan = plan_of(stack("production"), spec)
+    assert plan["target"] == "/models"
+    (model,) = plan["models"]
+    assert f"{plan['target']}/{model['source']}/{model['revision']}" == WEIGHTS
+    assert spec["restartPolicy"] == "Never"  # a failed download is taken up by a new pod
+    assert not {"nodeSelector", "affinity", "tolerations"} & spec.keys()  # it needs no GPU
 
 
 @pytest.mark.parametrize(("name", "engine"), [("dev", "ollama"), ("production", "vllm")])
@@ -99,9 +104,10 @@ def test_a_preload_starts_when_its_volume_is_claimed_and_its_way_out_is_open(
     name: str, engine: str
 ) -> None:
     """Row A10."""
-    (job,) = [item for item in stack(name) if item.inputs.get("kind") == "Job"]
+    (job,) = [item for item in stack(name) if "-preload-" in item.name and "Job" in item.type]
     claim = "ollama-cache" if engine == "ollama" else "akko-coder-cache"
-    assert job.dependencies == {
+    told = {("kubernetes:core/v1:ConfigMap", f"{claim}-config")} if engine == "vllm" else set()
+    assert job.dependencies == told | {
         ("kubernetes:core/v1:PersistentVolumeClaim", claim),
         ("kubernetes:networking.k8s.io/v1:NetworkPolicy", f"akko-akko-{engine}-preload"),
     }
@@ -112,10 +118,15 @@ def test_another_revision_is_another_job() -> None:
     model = changed["models"]["akko-coder"]
     model["source"] = "Qwen/Qwen2.5-Coder-7B-Instruct"
     model["revision"] = "c03e6d358207e414f1eca0bb1891e29f1db0e242"
-    (job,) = of_kind(render(changed), "Job")
-    (before,) = of_kind(stack("production"), "Job")
-    assert job["metadata"]["name"] != before["metadata"]["name"]
-    assert job["metadata"]["name"].startswith("akko-akko-vllm-preload-")
+    names, before = (
+        {job["metadata"]["name"] for job in of_kind(rendered, "Job")}
+        for rendered in (render(changed), stack("production"))
+    )
+    assert not names & before
+    assert {re.sub("-[0-9a-f]{8}$", "", name) for name in names} == {
+        "akko-akko-vllm-preload",
+        "akko-akko-vllm-collect",
+    }
 
 
 def test_ollama_runs_one_model_and_one_request_at_a_time_on_cpu() -> None:
@@ -155,7 +166,10 @@ def test_vllm_may_load_for_as_long_as_its_engine_waits() -> None:
     """Row A9: the probe's budget is the engine's own time-out, well above the 120 s of loading."""
     container = _container("production", "akko-akko-vllm")
     budget = _budget(container["startupProbe"])
-    assert environment(container)["VLLM_ENGINE_READY_TIMEOUT_S"] == str(int(budget)) == "900"
+    waits = int(environment(container)["VLLM_ENGINE_READY_TIMEOUT_S"] or 0)
+    assert waits <= budget < waits + 10
+    planned = plan_models(read_document(document("production")))["akko-coder"].deciding
+    assert waits >= max(600, probe_seconds(planned.phases))
 
 
 def test_the_loading_budget_is_one_number_of_the_document() -> None:
@@ -168,9 +182,11 @@ def test_the_loading_budget_is_one_number_of_the_document() -> None:
 
 
 def test_kubernetes_calls_a_rollout_stuck_only_after_node_and_model_had_their_time() -> None:
-    """Row A9: 900 s for a node of its own and 900 s for the model."""
+    """Row A9: 900 s for a node of its own, and what the probe allows for the model."""
     deployment = one(stack("production"), "Deployment", "akko-akko-vllm")
-    assert deployment["spec"]["progressDeadlineSeconds"] == 1800
+    container = _container("production", "akko-akko-vllm")
+    waits = int(environment(container)["VLLM_ENGINE_READY_TIMEOUT_S"] or 0)
+    assert deployment["spec"]["progressDeadlineSeconds"] == 900 + waits
 
 
 @pytest.mark.parametrize("name", STACKS)

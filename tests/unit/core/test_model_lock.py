@@ -8,8 +8,12 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from components.core.adapter import Adapter
+from components.core.architecture import read_architecture
 from components.core.model_lock import (
     LOCK_FOLDER,
+    LockedFile,
+    LockedModel,
     ModelLockError,
     lock_path,
     lock_text,
@@ -17,11 +21,13 @@ from components.core.model_lock import (
     locked_names,
     read_lock_file,
 )
+from components.core.sizing.weights import checkpoint_bytes
 
 LOCKS = sorted(LOCK_FOLDER.iterdir())
 QWEN = "Qwen/Qwen2.5-7B-Instruct"
 REVISION = "a09a35458c702b33eeacc393d103063234e8bc28"
 OTHER = "b" * 40
+RLM = "mit-oasys/rlm-qwen3-30b-a3b-v0.1"
 
 
 @pytest.fixture
@@ -32,14 +38,18 @@ def lock(tmp_path: Path) -> Path:
     return path
 
 
+def _main_config(model: LockedModel) -> LockedFile:
+    name = "adapter_config.json" if model.adapter else "config.json"
+    return next(file for file in model.files if file.path == name)
+
+
 @pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.name)
 def test_every_committed_lock_is_whole_and_where_its_name_says(path: Path) -> None:
     model = read_lock_file(path)
     assert path == lock_path(model.source, model.revision)
     assert path.read_text(encoding="utf-8") == lock_text(json.loads(path.read_text()))
-    assert {"architectures", "model_type"} <= model.config.keys()
-    assert "config.json" in {file.path for file in model.files}
-    assert all(file.sha256 for file in model.files if file.path == "config.json")
+    assert model.adapter or {"architectures", "model_type"} <= model.config.keys()
+    assert _main_config(model).sha256
 
 
 @pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.name)
@@ -47,7 +57,7 @@ def test_a_configuration_from_public_sources_is_the_published_one_to_the_byte(pa
     model = read_lock_file(path)
     if model.evidence.obtained == "hub":
         return  # the tool held it against the hub's hash, and layout is not kept
-    published = next(file for file in model.files if file.path == "config.json")
+    published = _main_config(model)
     text = json.dumps(model.config, indent=2)
     layouts = [candidate.encode() for candidate in (text, text + "\n")]
     rebuilt = {hashlib.sha256(layout).hexdigest(): len(layout) for layout in layouts}
@@ -71,6 +81,40 @@ def test_the_lock_of_qwen_has_the_published_figures() -> None:
         *(3_945_441_440, 3_864_726_352, 3_864_726_424, 3_556_377_672)
     ]
     assert (found.licence, found.gated, found.quantization) == ("apache-2.0", False, None)
+
+
+@pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.name)
+def test_the_weights_of_every_committed_lock_fit_the_shape_of_its_model(path: Path) -> None:
+    model = read_lock_file(path)
+    if model.adapter is None:
+        expected = checkpoint_bytes(read_architecture(model.config))
+        # Qwen3-0.6B stores its head, which is its embedding, a second time: 156 of 596 M weights.
+        assert 0.99 < model.weight_bytes / expected < (1.27 if "0.6B" in path.name else 1.03)
+
+
+def test_a_locked_adapter_says_what_it_is_of_and_its_matrices_fit_the_model() -> None:
+    found = locked_model(RLM, "7d72253525f47b1a8c3c4e1059ff88e40232dd2f")
+    base = "Qwen/Qwen3-30B-A3B-Instruct-2507"
+    modules = ("k_proj", "o_proj", "q_proj", "v_proj")
+    assert found.adapter == Adapter(base, 32, 64.0, modules)
+    model = read_architecture(locked_model(base, "0d7cf23991f47feeb3a57ecb4c9cee8ea4a17bfe").config)
+    query, key = model.heads * model.head_dim, model.kv_heads * model.head_dim
+    ends = 2 * (model.hidden_size + query) + 2 * (model.hidden_size + key)
+    tensors = 2 * 32 * ends * len(model.layers)
+    assert 0 < found.weight_bytes - tensors < 64 * 1024  # the header names 384 tensors
+
+
+def test_a_model_is_no_adapter() -> None:
+    assert locked_model(QWEN, REVISION).adapter is None
+
+
+def test_an_adapter_that_no_engine_loads_is_no_lock(tmp_path: Path) -> None:
+    fields = json.loads(lock_path(RLM, "7d72253525f4").read_text(encoding="utf-8"))
+    fields["config"]["use_dora"] = True
+    path = tmp_path / "adapter.json"
+    path.write_text(lock_text(fields), encoding="utf-8")
+    with pytest.raises(ModelLockError, match="use_dora is set, and vLLM does not load DoRA"):
+        read_lock_file(path)
 
 
 def test_a_lock_cannot_be_changed() -> None:

@@ -14,7 +14,6 @@ from components.core.sizing.throughput import (
     Speed,
     all_reduce_seconds,
     bounds,
-    price_text,
     step_seconds,
     tensor_parallel,
     touched_experts,
@@ -245,11 +244,3 @@ def test_a_utilisation_out_of_range_is_refused(utilisation: float) -> None:
 def test_a_price_of_no_tokens_is_refused() -> None:
     with pytest.raises(ValueError, match="tokens_per_second 0 must be above 0"):
         usd_per_million_tokens(1, 0)
-
-
-def test_the_text_says_that_the_price_is_a_lower_bound() -> None:
-    text = price_text(3.6, 1000, utilisation=0.25)
-    assert text == (
-        "at least $1.00 per million output tokens, reached only if the GPUs run at their physical "
-        "limit all the time; at least $4.00 at 25% of that"
-    )

@@ -18,11 +18,13 @@ GATEWAY_KEY = "inference:platform.gateway"
 
 ARGUMENTS = ServeArguments(
     model="Qwen/Qwen2.5-7B-Instruct",
-    served_model_names=("akko-coder", "Qwen/Qwen2.5-7B-Instruct"),
-    max_model_len=4096,
-    gpu_memory_utilization=0.9,
-    port=8000,
-    shutdown_timeout_seconds=60,
+    settings={
+        "served_model_name": ("akko-coder", "Qwen/Qwen2.5-7B-Instruct"),
+        "max_model_len": 4096,
+        "gpu_memory_utilization": 0.9,
+        "port": 8000,
+        "shutdown_timeout": 60,
+    },
 )
 
 ENGINE_POD: Json = {

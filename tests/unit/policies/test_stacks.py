@@ -5,13 +5,16 @@ from typing import Any
 import pytest
 
 from tests.rendering import STACKS, document, render
+from tests.unit.components.caches import CACHES
 from tests.unit.policies.analyzer import analyze
 from tests.unit.policies.cases_credentials import CANARY
 
 
-def _findings(stack: str, change: dict[str, Any] | None = None) -> tuple[int, set[str]]:
+def _findings(
+    stack: str, change: dict[str, Any] | None = None, **more: object
+) -> tuple[int, set[str]]:
     """Resources of a stack, and `policy: key to change` of what the pack finds."""
-    platform = document(stack)
+    platform = document(stack) | more
     platform["models"]["akko-coder"].update(change or {})
     rendered = render(platform, stack=stack, gateway_key=CANARY)
     found: set[str] = set()
@@ -27,6 +30,18 @@ def _findings(stack: str, change: dict[str, Any] | None = None) -> tuple[int, se
 def test_a_real_stack_breaks_no_policy(stack: str) -> None:
     """Rows A2 to A6."""
     resources, found = _findings(stack)
+    assert resources > 10
+    assert found == set()
+
+
+@pytest.mark.parametrize("cache", CACHES)
+def test_a_model_on_any_kind_of_storage_breaks_no_policy(cache: str) -> None:
+    """Row C7, with a token that comes from a store outside."""
+    store = {"name": "aws", "kind": "ClusterSecretStore"}
+    token = {"source": "external", "secret_name": "hub", "store": store, "remote_key": "hub/token"}
+    filled = cache not in {"image", "snapshot"}
+    hub = {"token": token} if filled else {}
+    resources, found = _findings("production", {"cache": CACHES[cache]}, hub=hub)
     assert resources > 10
     assert found == set()
 

@@ -255,7 +255,7 @@ def test_a_disk_that_fills_up_leaves_the_old_lock(
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tools.lock_images.os.fsync", full)
+    monkeypatch.setattr("tools.atomic_file.os.fsync", full)
     before = lock.read_text(encoding="utf-8")
     assert _run(lock) == 1
     assert "could not be written (No space left on device)" in capsys.readouterr().err

@@ -93,7 +93,7 @@ def test_a_refusal_or_garbage_is_one_sentence(
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"config__json": None}, "has no config.json, so it is no model by itself"),
+        ({"config__json": None}, "has neither config.json nor adapter_config.json, so it is no"),
         ({"config__json": b"not json"}, "config.json of team/model is not a JSON object"),
         ({"config__json": b"[1]"}, "config.json of team/model is not a JSON object"),
         ({"config__json": b"{}"}, "cannot be locked (config: Dictionary should have at least 1"),

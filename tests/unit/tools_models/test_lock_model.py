@@ -213,7 +213,7 @@ def test_a_disk_that_fills_up_leaves_the_old_lock(
     lock(MODEL)
     hub.card = {"license": "mit"}
     before = (folder / OWN).read_bytes()
-    monkeypatch.setattr("tools.model_lock.command.os.fsync", full)
+    monkeypatch.setattr("tools.atomic_file.os.fsync", full)
     assert lock(MODEL) == 1
     assert "could not be written (No space left on device)" in capsys.readouterr().err
     assert [(path.name, path.read_bytes()) for path in folder.iterdir()] == [(OWN, before)]
@@ -227,8 +227,9 @@ def test_a_process_killed_while_it_writes_leaves_the_old_lock(
     before = (folder / OWN).read_bytes()
     program = (
         "import os, signal, sys\n"
+        "from tools import atomic_file\n"
         "from tools.model_lock import command as lock_model\n"
-        "lock_model.os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "atomic_file.os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
         "sys.exit(lock_model.main())\n"
     )
     done = subprocess.run(

@@ -61,11 +61,20 @@ def test_the_weights_are_those_of_the_index_or_the_only_ones(
 
 def test_configuration_and_tokenizer_come_along_and_nothing_else() -> None:
     wanted = [
+        "1_Pooling/config.json",
         *("added_tokens.json", "chat_template.jinja", "config.json", "merges.txt"),
         *("preprocessor_config.json", "qwen.tiktoken", "special_tokens_map.json", "tekken.json"),
         *("tokenizer.json", "tokenizer.model", "tokenizer.model.v3", "vocab.json"),
     ]
-    others = [".gitattributes", "README.md", "LICENSE", "modeling.py", "image.png", "dir/a.json"]
+    others = [
+        ".gitattributes",
+        "README.md",
+        "LICENSE",
+        "modeling.py",
+        "image.png",
+        "dir/a.json",
+        "1_Pooling/a.json",
+    ]
     selection = _selected("model.safetensors", *wanted, *others)
     assert _paths(selection.companions) == wanted
 

@@ -111,6 +111,10 @@ def test_a_revision_may_be_named_in_short(capsys: pytest.CaptureFixture[str]) ->
     ("arguments", "sentence"),
     [
         (["--model=nobody/nothing"], "nobody/nothing has no lock in models/"),
+        (
+            ["--model=mit-oasys/rlm-qwen3-30b-a3b-v0.1"],
+            "mit-oasys/rlm-qwen3-30b-a3b-v0.1 is an adapter of Qwen/Qwen3-30B-A3B-Instruct-2507",
+        ),
         ([f"--model={QWEN}@{'b' * 40}"], f"{QWEN} is locked at 9216db5781bf, not at"),
         ([f"--model={QWEN}@9216db5781bf{'0' * 28}"], "The lock Qwen--Qwen3-32B@9216db5781bf.json"),
         ([f"--model={QWEN}", "--gpu=l5"], "--gpu is 'l5', which is not in the catalogue; known"),

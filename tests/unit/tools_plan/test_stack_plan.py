@@ -63,6 +63,18 @@ def test_json_has_the_figures_of_every_alias(capsys: pytest.CaptureFixture[str])
     assert model["machines"][0]["usd_per_month"] < model["machines"][1]["usd_per_month"]
 
 
+def test_a_stack_file_elsewhere_is_planned_by_its_path(
+    project: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = project(_too_long()) / "Pulumi.trial.yaml"
+    assert main([f"--file={file}", "--json"]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["stack"] == str(file)
+    assert answer["models"]["akko-coder"]["verdict"] == "refused"
+    assert main([f"--file={file.parent}/none.yaml"]) == 2
+    assert "error: there is no file" in capsys.readouterr().err
+
+
 def test_markdown_is_a_table_of_whole_rows(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--stack=production", "--markdown"]) == 0
     table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]

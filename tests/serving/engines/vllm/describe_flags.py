@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 
 from serve_parser import command_parser, version
+from vllm.reasoning import ReasoningParserManager
+from vllm.tool_parsers import ToolParserManager
 
 _KINDS = {
     "str": "text",
@@ -126,7 +128,16 @@ def main(table: Path) -> None:
     ]
     lines = ",\n".join("    " + json.dumps(row) for row in rows)
     head = f'{{\n  "engine": "vllm",\n  "version": "{version()}",\n  "flags": [\n'
-    table.write_text(f"{head}{lines}\n  ]\n}}\n", encoding="utf-8")
+    tail = f'  ],\n  "parsers": {json.dumps(_parsers())}\n}}\n'
+    table.write_text(f"{head}{lines}\n{tail}", encoding="utf-8")
+
+
+def _parsers() -> dict[str, list[str]]:
+    """Names that the server takes, which the command line does not ask for."""
+    return {
+        "reasoning_parser": sorted(ReasoningParserManager.list_registered()),
+        "tool_call_parser": sorted(ToolParserManager.list_registered()),
+    }
 
 
 if __name__ == "__main__":

@@ -86,9 +86,8 @@ def architecture(name: str, **changes: object) -> Architecture:
 def device(name: str, gib: float | None = None) -> Device:
     """A GPU of the catalogue."""
     gpu = GPUS[name]
-    memory = gib or (gpu.cuda_memory_mib or gpu.memory_mib) / 1024
     linked = gpu.nvlink_gb_per_s is not None
-    return Device(gpu.name, memory, gpu.compute_capability, gpu.unified_memory, linked)
+    return Device(gpu.name, gib or gpu.cuda_gib, gpu.compute_capability, gpu.unified_memory, linked)
 
 
 def settings(name: str, gpu: str = "h100", **load: Unpack[Settings]) -> Resolved:

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from components.core.hardware import INSTANCE_TYPES, InstanceType
+from components.core.sizing.devices import device_of
 from components.core.sizing.fixes import Fix, nearest_fixes
-from components.core.sizing.plan import device_of
 from components.core.sizing.request import Load
 from components.core.sizing.verdict import fit
 from tests.unit.core.sizing.published import (

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from components.core.hardware import INSTANCE_TYPES
-from components.core.sizing.plan import Start, device_of, plan
+from components.core.sizing.devices import device_of
+from components.core.sizing.plan import Start, plan
 from components.core.sizing.request import Load, Model, SizingError, Traffic
 from tests.unit.core.sizing.published import (
     DEEPSEEK_R1,

@@ -6,7 +6,7 @@ from typing import Unpack
 import pytest
 
 from components.core.hardware import INSTANCE_TYPES
-from components.core.sizing.plan import device_of
+from components.core.sizing.devices import device_of
 from components.core.sizing.request import Load, Model, Traffic
 from components.core.sizing.speed import replica_bounds
 from components.core.sizing.throughput import Bounds

@@ -1,0 +1,217 @@
+"""What a model's settings must agree on with each other and with what the engine can do."""
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+from components.core.architecture import Architecture
+from components.core.drain import DrainChain
+from components.core.engine_args import PINNED_VERSION, effective, flags, parsers
+from components.core.model_lock import LockedModel
+from components.document import chat_template
+from components.document.parts import Parts
+from components.document.sentences import nearest
+from components.document.serve_line import OWNED, serve_arguments
+from components.document.vllm_features import DraftSettings, MtpSettings
+from components.document.vllm_model import VllmServerSettings
+
+UNSAFE: Mapping[str, str] = MappingProxyType(
+    {
+        "trust_remote_code": "it runs code that came with the weights",
+        "api_key": "who sees the pod sees a key on its command line; the gateway asks for one",
+        "enable_sleep_mode": "it exists for development servers",
+        "middleware": "it loads code that nobody here has seen",
+        "tool_parser_plugin": "it loads code that nobody here has seen",
+        "reasoning_parser_plugin": "it loads code that nobody here has seen",
+        "worker_cls": "it loads code that nobody here has seen",
+        "worker_extension_cls": "it loads code that nobody here has seen",
+        "allowed_local_media_path": "requests could then read files of the server",
+        "allowed_media_domains": "the server has no way out; pictures are sent inline",
+        "trust_request_chat_template": "requests could then bring a template of their own",
+        "enable_log_requests": "prompts would stand in the log",
+        "enable_log_outputs": "answers would stand in the log",
+        "disable_log_stats": "the engine would have no metrics",
+        "host": "the platform's probes and network policies expect every address of the pod",
+        "root_path": "the gateway calls the engine's own paths",
+        "uds": "the gateway calls the engine by TCP",
+        "port": "the platform decides it",
+        "shutdown_timeout": "it follows from streams.longest_seconds",
+        "distributed_executor_backend": "the platform starts the processes of a group itself",
+        "node_rank": "the platform numbers the pods of a group",
+        "master_addr": "the platform knows the first pod of a group",
+        "master_port": "the network policy of a group opens the engine's own",
+        "headless": "the platform decides which pod of a group serves",
+        "load_format": "it follows from the cache's kind",
+        "hf_overrides": "it follows from architecture; a longer context would not be planned",
+        "kv_cache_memory_bytes": "the plan rests on gpu_memory_utilization",
+        "cpu_offload_gb": "the plan does not know weights in host memory",
+    }
+)
+"""Settings of the engine that a document may not give, to the reason."""
+
+
+def disagreements(
+    key: str,
+    settings: VllmServerSettings,
+    lock: LockedModel,
+    architecture: Architecture,
+    parts: Parts,
+) -> Iterator[str]:
+    """Everything that is wrong with one model's settings whatever its hardware, a sentence each."""
+    yield from _parallel(key, settings, architecture)
+    yield from _task(key, settings)
+    yield from _adapters(key, settings, lock, parts)
+    yield from _speculation(key, settings, architecture, parts)
+    yield from _parsers(key, settings)
+    yield from _pictures(key, settings, architecture)
+    if settings.chat_template:
+        yield from chat_template.problems(f"{key}.chat_template", settings.chat_template)
+    unsafe = tuple(_unsafe(key, settings))
+    yield from unsafe or _refused(key, settings, parts)
+
+
+def _parallel(key: str, settings: VllmServerSettings, architecture: Architecture) -> Iterator[str]:
+    gpus, nodes = settings.gpus_per_replica, settings.nodes
+    product = (
+        f"tensor_parallel {settings.tensor_parallel} x pipeline_parallel "
+        f"{settings.pipeline_parallel}"
+    )
+    if nodes > 1 and settings.data_parallel > 1:
+        yield (
+            f"{key}.data_parallel is {settings.data_parallel} on {nodes} nodes: copies belong on "
+            f"one node; raise {key}.replicas instead, the gateway shares them out"
+        )
+    elif gpus % nodes:
+        yield (
+            f"{key}.nodes is {nodes}, among which the {gpus} GPUs of {product} cannot be shared "
+            "evenly: set pipeline_parallel to a multiple of nodes"
+        )
+    elif nodes > 1 and settings.tensor_parallel > settings.gpus_per_node:
+        yield (
+            f"{key}.tensor_parallel is {settings.tensor_parallel}, but each of the {nodes} nodes "
+            f"has {settings.gpus_per_node} of the GPUs, and layers shared over a network wait for "
+            f"it at every token: set {key}.pipeline_parallel to {nodes}"
+        )
+    if settings.efa_devices and nodes == 1:
+        yield (
+            f"{key}.efa_devices is {settings.efa_devices}, but the GPUs of one node need no "
+            "network: leave it out"
+        )
+    if settings.efa_devices and settings.image is None:
+        yield (
+            f"{key}.efa_devices is {settings.efa_devices}, but the published image has no EFA "
+            f"libraries: name one that has them as {key}.image, or leave efa_devices out"
+        )
+    if settings.kv_offload_gib and nodes > 1:
+        yield (
+            f"{key}.kv_offload_gib is {settings.kv_offload_gib} on {nodes} nodes, but the engine "
+            "shares host memory within one node: leave it out"
+        )
+    if settings.expert_parallel and architecture.experts is None:
+        yield f"{key}.expert_parallel is true, but {settings.source} has no experts: leave it out"
+
+
+_FOR_ANSWERS = ("adapters", "speculation", "reasoning_parser", "tool_call_parser", "chat_template")
+
+
+def _task(key: str, settings: VllmServerSettings) -> Iterator[str]:
+    """What only makes sense for a model that writes."""
+    if settings.task == "generate":
+        return
+    for name in _FOR_ANSWERS:
+        if getattr(settings, name):
+            yield (
+                f"{key}.{name} is for models that write answers, but {key}.task is "
+                f"{settings.task!r}: leave one of them out"
+            )
+
+
+def _adapters(
+    key: str, settings: VllmServerSettings, lock: LockedModel, parts: Parts
+) -> Iterator[str]:
+    if settings.max_loras and settings.max_loras > len(settings.adapters):
+        yield (
+            f"{key}.max_loras is {settings.max_loras}, but there are {len(settings.adapters)} "
+            f"adapters: lower it, or leave it out"
+        )
+    for name, adapter in parts.adapters.items():
+        base = adapter.config.get("base_model_name_or_path")
+        if "r" not in adapter.config:
+            yield (
+                f"{key}.adapters.{name}.source is {adapter.source}, which is no LoRA adapter: a "
+                "model of its own belongs below models"
+            )
+        elif base != lock.source:
+            yield (
+                f"{key}.adapters.{name}.source is {adapter.source}, an adapter of {base}, but "
+                f"{key}.source is {lock.source}: take an adapter of that model"
+            )
+    rank, known = parts.lora_rank, flags()["max_lora_rank"].choices or ()
+    if rank and rank not in known:
+        yield (
+            f"{key}.adapters ask for rank {rank}, but vLLM {PINNED_VERSION} knows "
+            f"{', '.join(str(each) for each in known)}: take adapters of a smaller rank"
+        )
+
+
+def _speculation(
+    key: str, settings: VllmServerSettings, architecture: Architecture, parts: Parts
+) -> Iterator[str]:
+    asked = settings.speculation
+    where = f"{key}.speculation"
+    if isinstance(asked, MtpSettings) and architecture.draft_layers == 0:
+        yield (
+            f"{where}.method is 'mtp', but {settings.source} has no prediction layers of its own: "
+            "possible are ngram, and draft_model or eagle3 with a source"
+        )
+    if isinstance(asked, DraftSettings) and parts.draft is not None:
+        vocabulary = parts.draft.config.get("vocab_size")
+        if asked.method == "draft_model" and vocabulary != architecture.vocab_size:
+            yield (
+                f"{where}.source is {asked.source}, whose vocabulary of {vocabulary} tokens is not "
+                f"the {architecture.vocab_size} of {settings.source}: a draft shares its tokenizer"
+            )
+        if asked.method == "draft_model" and settings.pipeline_parallel > 1:
+            yield (
+                f"{where}.method is 'draft_model', which the engine runs on one pipeline stage "
+                f"only: set {key}.pipeline_parallel to 1, or leave speculation out"
+            )
+
+
+def _parsers(key: str, settings: VllmServerSettings) -> Iterator[str]:
+    """The engine's command line takes any name here, and its server then ends at its start."""
+    asked = {
+        "reasoning_parser": settings.reasoning_parser,
+        "tool_call_parser": settings.tool_call_parser,
+    }
+    for name, parser in asked.items():
+        known = parsers(name)
+        if parser and parser not in known:
+            yield (
+                f"{key}.{name} is {parser!r}, which vLLM {PINNED_VERSION} does not have; "
+                f"{nearest(parser, known)}"
+            )
+
+
+def _pictures(key: str, settings: VllmServerSettings, architecture: Architecture) -> Iterator[str]:
+    if settings.images_per_prompt is not None and architecture.vision is None:
+        yield (
+            f"{key}.images_per_prompt is {settings.images_per_prompt}, but {settings.source} reads "
+            "no pictures: leave it out"
+        )
+
+
+def _unsafe(key: str, settings: VllmServerSettings) -> Iterator[str]:
+    """What extra flags may not say: what the document has a key for, and what is never right."""
+    line = effective(("model", *settings.extra_args))
+    for name in sorted(line.given):
+        if name in OWNED:
+            yield f"{key}.extra_args set {name}: write {key}.{OWNED[name]} instead"
+        elif name in UNSAFE:
+            yield f"{key}.extra_args set {name}, which is not possible: {UNSAFE[name]}"
+
+
+def _refused(key: str, settings: VllmServerSettings, parts: Parts) -> Iterator[str]:
+    try:
+        serve_arguments("alias", settings, parts, DrainChain(1))
+    except ValueError as error:
+        yield f"{key}: {error}"
