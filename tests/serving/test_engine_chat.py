@@ -13,29 +13,36 @@ from typing import Any
 
 import pytest
 
-from tests.serving.engine_pods import Engine, Variant, running_engine
+from tests.serving.engine_pods import Engine, Variant, rendered_pod, running_engine
 from tests.serving.gateways import running_gateway
 from tests.serving.stacks import MASTER_KEY, gateway
 from tests.serving.streams import Answer, chat
 
 pytestmark = pytest.mark.timeout(1800)  # the first test may install vLLM
 
-_NAMES = ("akko-coder", "Qwen/Qwen2.5-7B-Instruct")
+_BASE, _LORA = "Qwen/Qwen3-30B-A3B-Instruct-2507", "mit-oasys/rlm-qwen3-30b-a3b-v0.1"
+_NAMES = ("akko-coder", _BASE, "coder-for-tests")
 _ADAPTER = "akko-adapter"
 _AT_ONCE = 2
 _MOST = 8
 """Requests that are worked on or wait, together."""
 
 _CHAT = Variant(
-    "chat",
-    (
-        *("--enable-lora", "--max-lora-rank=8"),
-        f'--lora-modules={{"name":"{_ADAPTER}","path":"/models/org/adapter/abc"}}',
-        *("--enable-auto-tool-choice", "--tool-call-parser=hermes"),
-        *("--scheduling-policy=priority", f"--max-num-seqs={_AT_ONCE}"),
-        *(f"--max-num-queued-reqs={_MOST}", "--enable-prefix-caching"),
-    ),
-    {"org/adapter/abc": "adapter"},
+    {
+        "source": _BASE,
+        "revision": "0d7cf23991f47feeb3a57ecb4c9cee8ea4a17bfe",
+        "adapters": {
+            _ADAPTER: {"source": _LORA, "revision": "7d72253525f47b1a8c3c4e1059ff88e40232dd2f"}
+        },
+        "served_names": [_NAMES[2]],
+        "tool_call_parser": "hermes",
+        "scheduling": "priority",
+        "max_num_seqs": _AT_ONCE,
+        "max_num_queued_reqs": _MOST,
+        "cache": {"kind": "efs", "storage_class": "efs", "size_gib": 200},
+    },
+    {_BASE: "chat", _LORA: "adapter"},
+    ("p5.4xlarge",),
 )
 _TOOL: dict[str, Any] = {
     "type": "function",
@@ -76,7 +83,11 @@ def test_it_runs_as_rendered_and_is_ready_within_its_budget(engine: Engine) -> N
     """Rows A9, B3, D8: the fixture gave up where the start-up probe would have."""
     assert {process.uids().real for process in engine.pod.only.processes()} <= {2000, 0}
     first = engine.pod.only.processes()[0]
-    assert first.cmdline()[-len(_CHAT.arguments) - 1 : -1] == list(_CHAT.arguments)
+    pod, _ = rendered_pod(_CHAT)
+    rendered = pod["containers"][0]["args"]
+    words = first.cmdline()
+    at = words.index(rendered[0])
+    assert words[at : at + len(rendered)] == rendered
     started = engine.pod.verdict("startup", within_seconds=0)
     assert started.good
 
@@ -233,6 +244,7 @@ def test_sigterm_under_load_ends_every_stream_within_the_chain(
         running_gateway(gateway("production"), litellm_python, engine.url, tmp_path) as front,
         ThreadPoolExecutor(_MOST) as pool,
     ):
+        chat(front.url, "akko-coder", key=MASTER_KEY, max_tokens=1)  # its first one takes seconds
         urls = [engine.url, front.url] * (_MOST // 2)
         streams = [pool.submit(stream, url) for url in urls]
         _await_load(engine, _AT_ONCE, _MOST - _AT_ONCE)
