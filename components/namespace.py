@@ -7,7 +7,7 @@ for itself (see `network`).
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.core.conventions import PART_OF
+from components.core.conventions import ENVIRONMENT, PART_OF, Environment
 from components.network import dns_egress, network_policy, policy_spec
 
 
@@ -16,11 +16,17 @@ class PlatformNamespace(pulumi.ComponentResource):
 
     namespace_name: pulumi.Output[str]
 
-    def __init__(self, name: str, *, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        environment: Environment,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
         super().__init__("inference:network:PlatformNamespace", name, None, opts)
         namespace = k8s.core.v1.Namespace(
             name,
-            metadata={"name": name, "labels": namespace_labels()},
+            metadata={"name": name, "labels": namespace_labels(environment)},
             opts=pulumi.ResourceOptions(parent=self),
         )
         inside = pulumi.ResourceOptions(parent=self, depends_on=[namespace])
@@ -33,9 +39,10 @@ class PlatformNamespace(pulumi.ComponentResource):
         self.register_outputs({"namespace_name": self.namespace_name})
 
 
-def namespace_labels() -> dict[str, str]:
-    """Pod Security "restricted": refused, warned about and audited."""
+def namespace_labels(environment: Environment) -> dict[str, str]:
+    """The tier, and Pod Security "restricted": refused, warned about and audited."""
     return {
+        ENVIRONMENT: environment,
         "app.kubernetes.io/part-of": PART_OF,
         **{
             f"pod-security.kubernetes.io/{mode}": "restricted"

@@ -1,7 +1,6 @@
 """The wiring: a stack document in, the platform's components out, each told what it needs."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pulumi
@@ -9,26 +8,21 @@ from pulumi_kubernetes import Provider
 from pulumi_kubernetes.networking.v1 import NetworkPolicyPeerArgsDict
 
 from components import ollama, vllm, vllm_pods
-from components.core.conventions import (
-    ARCHITECTURE_OVERRIDE,
-    GATEWAY_PORT,
-    OLLAMA_PORT,
-    VLLM_PORT,
-    Role,
-    document_key,
-)
+from components.backends import backends
+from components.core.conventions import GATEWAY_PORT
 from components.core.drain import DrainChain
-from components.core.images import image
 from components.document import DocumentError, PlatformSettings, outside, storage
 from components.document.figures import figures
 from components.document.hub import ConfigToken, ExternalToken
 from components.document.ollama_models import OllamaServerSettings
+from components.document.ollama_plan import ollama_plan
 from components.document.plans import ModelPlan, plan_models
 from components.document.replacement import replacement
 from components.document.replacement import sentence as replacement_sentence
 from components.exposure import GatewayRoute
 from components.hub_token import HubTokenSecret, hub_environment
-from components.litellm import Backend, LiteLlmGateway
+from components.identities import gateway_identity, identity, ollama_identity, vllm_identity
+from components.litellm import LiteLlmGateway
 from components.model_cache import ModelCache, OldRevisions
 from components.model_volume import Place, model_volumes
 from components.namespace import PlatformNamespace
@@ -37,7 +31,6 @@ from components.node_pools import GpuNodePool
 from components.preload_pods import VolumeJob, placed
 from components.priorities import ServingPriorities, priority_class
 from components.stored_models import stored_models
-from components.workloads import Identity
 
 
 class Platform(pulumi.ComponentResource):
@@ -68,7 +61,9 @@ class Platform(pulumi.ComponentResource):
                 drain=drain,
                 opts=child,
             )
-        namespace = PlatformNamespace(settings.namespace, opts=child)
+        namespace = PlatformNamespace(
+            settings.namespace, environment=settings.environment, opts=child
+        )
         inside = pulumi.ResourceOptions(parent=self, depends_on=[namespace])
         plans = plan_models(settings)
         if plans:
@@ -126,12 +121,12 @@ def _vllm_server(
             gid=vllm_pods.GROUP,
         ),
         [found.lock, *found.parts.locks],
-        image=model.image or image("vllm"),
+        image=vllm_pods.image_of(model),
         hub=hub_environment(settings.hub),
     )
     cache = ModelCache(
         f"{alias}-cache",
-        who=_identity("vllm", model.service_name, settings, "preload", "models", alias),
+        who=identity("vllm", model.service_name, settings, "preload", "models", alias),
         claims=stored.claims,
         jobs=stored.fetching,
         config_name=stored.config_name,
@@ -150,6 +145,7 @@ def _vllm_server(
         placement=vllm.Placement(
             surge=replacement(settings, found).surge,
             priority_class=priority_class(settings.namespace, model.traffic_class),
+            machines=[settings.hardware.machines()[plan.machine] for plan in found.plans],
         ),
         opts=_after(opts, cache),
     )
@@ -157,7 +153,7 @@ def _vllm_server(
     if stored.collecting:
         OldRevisions(
             f"{alias}-old-revisions",
-            who=_identity("vllm", model.service_name, settings, "collect", "models", alias),
+            who=identity("vllm", model.service_name, settings, "collect", "models", alias),
             jobs=stored.collecting,
             opts=_after(opts, server),
         )
@@ -169,24 +165,26 @@ def _ollama_server(
     drain: DrainChain,
     opts: pulumi.ResourceOptions,
 ) -> None:
-    models, name = settings.ollama_models, server.service_name
+    planned, name = ollama_plan(settings, server), server.service_name
     place = Place("ollama", name, settings.namespace, 1, (), ollama.USER, ollama.GROUP)
     volumes = model_volumes(server.cache, place, 0)
     (writable,) = volumes.writable
-    pod = placed(ollama.preload_pod(server, models, writable.claim), writable)
+    who = identity("ollama", name, settings, "preload", "ollama")
+    program = ollama.VerifyProgram("ollama-verify", who=who, opts=opts)
+    pod = ollama.preload_pod(server, planned, writable.claim, program.config_map_name)
     cache = ModelCache(
         "ollama-cache",
-        who=_identity("ollama", name, settings, "preload", "ollama"),
+        who=who,
         claims=volumes.claims,
-        jobs=[VolumeJob(pod, writable.labels)],
-        opts=opts,
+        jobs=[VolumeJob(placed(pod, writable), writable.labels)],
+        opts=_after(opts, program),
     )
     ollama.OllamaServer(
         "ollama",
         server,
         who=ollama_identity(server, settings),
-        models=models,
-        claim_name=writable.claim,
+        pod=ollama.server_pod(server, planned, drain, writable.claim, program.config_map_name),
+        start_seconds=ollama.start_seconds(planned),
         callers=_engine_callers(settings),
         drain=drain,
         opts=_after(opts, cache),
@@ -195,76 +193,6 @@ def _ollama_server(
 
 def _after(opts: pulumi.ResourceOptions, needed: pulumi.Resource) -> pulumi.ResourceOptions:
     return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[needed]))
-
-
-def backends(settings: PlatformSettings) -> tuple[Backend, ...]:
-    """The gateway's models, derived from the document's (row A5): an alias stands in it once."""
-    on_vllm = [
-        Backend(
-            alias=alias,
-            litellm_model=f"hosted_vllm/{alias}",
-            api_base=f"http://{model.service_name}:{VLLM_PORT}/v1",
-            parameters={},
-            pod_labels=vllm_identity(alias, settings).selector,
-            port=VLLM_PORT,
-        )
-        for alias, model in settings.vllm_models.items()
-    ]
-    return (*on_vllm, *_ollama_backends(settings), *_external_backends(settings))
-
-
-def _ollama_backends(settings: PlatformSettings) -> tuple[Backend, ...]:
-    server = settings.ollama
-    if server is None:
-        return ()
-    return tuple(
-        Backend(
-            alias=alias,
-            litellm_model=f"ollama_chat/{model.source}",
-            api_base=f"http://{server.service_name}:{OLLAMA_PORT}",
-            parameters={"num_ctx": model.max_model_len},
-            pod_labels=ollama_identity(server, settings).selector,
-            port=OLLAMA_PORT,
-        )
-        for alias, model in settings.ollama_models.items()
-    )
-
-
-def _external_backends(settings: PlatformSettings) -> tuple[Backend, ...]:
-    return tuple(
-        Backend(
-            alias=alias,
-            litellm_model=model.provider_model,
-            api_base=model.api_base,
-            parameters={},
-            pod_labels={},
-            port=443,
-            key=model.secret,
-            host=outside.host(model),
-        )
-        for alias, model in settings.external_models.items()
-    )
-
-
-def gateway_identity(settings: PlatformSettings) -> Identity:
-    """Names and labels of the gateway."""
-    return _identity("litellm", settings.gateway.service_name, settings, "gateway", "gateway")
-
-
-def vllm_identity(alias: str, settings: PlatformSettings) -> Identity:
-    """Names and labels of one model's server."""
-    model = settings.vllm_models[alias]
-    who = _identity("vllm", model.service_name, settings, "engine", "models", alias)
-    who = replace(who, traffic=model.traffic_class)
-    if model.architecture is None:
-        return who
-    note = {ARCHITECTURE_OVERRIDE: f"{model.source} served as {model.architecture}"}
-    return replace(who, annotations={**who.annotations, **note})
-
-
-def ollama_identity(server: OllamaServerSettings, settings: PlatformSettings) -> Identity:
-    """Names and labels of the Ollama server."""
-    return _identity("ollama", server.service_name, settings, "engine", "ollama")
 
 
 def gateway_callers(settings: PlatformSettings) -> list[NetworkPolicyPeerArgsDict]:
@@ -282,7 +210,3 @@ def _engine_callers(settings: PlatformSettings) -> list[NetworkPolicyPeerArgsDic
 
 def _monitoring(settings: PlatformSettings) -> NetworkPolicyPeerArgsDict:
     return other_namespace(settings.monitoring.namespace, {"app.kubernetes.io/name": "prometheus"})
-
-
-def _identity(app: str, name: str, settings: PlatformSettings, role: Role, *key: str) -> Identity:
-    return Identity(app, name, settings.namespace, role, document_key(*key))

@@ -1,8 +1,8 @@
 """The pods that bring, check, copy and collect weights: one program, told what to do by one plan.
 
-The program is `programs/preload.py`. It runs in the engine's own image, which has Python and the
-hub's client, and comes from a ConfigMap that is named after its content: another program or another
-plan is another ConfigMap, never a change under a running pod.
+The program is `programs/preload.py` and its modules. It runs in the engine's own image, which has
+Python and the hub's client, and comes from a ConfigMap that is named after its content: another
+program or plan is another ConfigMap, never a change under a running pod.
 """
 
 import hashlib
@@ -31,8 +31,10 @@ from components.pods import environment, hardened_pod, mounts, resources, scratc
 
 Command = Literal["fetch", "check", "copy", "collect"]
 
-_PROGRAM = Path(__file__).parent / "programs" / "preload.py"
-_PROGRAM_KEY, _JOB_KEY, _SERVER_KEY = "preload.py", "job.json", "server.json"
+_PROGRAMS = Path(__file__).parent / "programs"
+_MODULES = ("__init__.py", "preload.py", "filling.py", "model_folder.py", "model_hub.py")
+_JOB_KEY, _SERVER_KEY = "job.json", "server.json"
+_FOLDER = "/programs"
 _PLAN = "/plan/plan.json"
 _SHARED = "/shared"
 _STAGING = "/staging"
@@ -79,7 +81,7 @@ class Preload:
         staging = {"staging": _STAGING} if self.staged else {}
         source = {"from": _SHARED} if self.copied else {}
         return {
-            _PROGRAM_KEY: _PROGRAM.read_text(encoding="utf-8"),
+            **{name: (_PROGRAMS / name).read_text(encoding="utf-8") for name in _MODULES},
             _JOB_KEY: json.dumps({"target": MODELS, **staging, "models": models}, indent=1),
             _SERVER_KEY: json.dumps({"target": MODELS, **source, "models": models}, indent=1),
         }
@@ -169,7 +171,13 @@ def config_volumes(preload: Preload, *, server: bool) -> list[VolumeArgsDict]:
     """Program and plan as volumes."""
     name = preload.config_name
     return [
-        {"name": "programs", "config_map": {"name": name, "items": [_item(_PROGRAM_KEY)]}},
+        {
+            "name": "programs",
+            "config_map": {
+                "name": name,
+                "items": [_item(each, f"components/programs/{each}") for each in _MODULES],
+            },
+        },
         {
             "name": "plan",
             "config_map": {
@@ -180,8 +188,8 @@ def config_volumes(preload: Preload, *, server: bool) -> list[VolumeArgsDict]:
     ]
 
 
-def _item(key: str, path: str | None = None) -> KeyToPathArgsDict:
-    return {"key": key, "path": path or key}
+def _item(key: str, path: str) -> KeyToPathArgsDict:
+    return {"key": key, "path": path}
 
 
 def _step(
@@ -196,12 +204,13 @@ def _step(
     return {
         "name": command,
         "image": preload.image,
-        "command": ["python3", PRELOAD_PROGRAM, command, _PLAN],
+        "command": ["python3", "-m", PRELOAD_PROGRAM, command, _PLAN],
+        "working_dir": _FOLDER,
         "env": [*environment({"HOME": "/tmp"}), *(env or [])],
         "resources": resources(1, memory_gib, disk_gib=disk_gib),
         "volume_mounts": [
             *volume_mounts,
-            {"name": "programs", "mount_path": "/programs", "read_only": True},
+            {"name": "programs", "mount_path": _FOLDER, "read_only": True},
             {"name": "plan", "mount_path": "/plan", "read_only": True},
             *mounts(tmp="/tmp"),
         ],

@@ -13,10 +13,12 @@ from pulumi_kubernetes.networking.v1 import NetworkPolicyPeerArgsDict
 
 from components.core.conventions import VLLM_PORT
 from components.core.drain import DrainChain
+from components.core.hardware import InstanceType
 from components.document import chat_template
 from components.document.plans import ModelPlan
 from components.model_mount import ModelMount
 from components.network import group_rules, ingress, network_policy, policy_spec
+from components.preflight import preflight_config_name, preflight_files, preflight_plan
 from components.vllm_group import group_server
 from components.vllm_pods import PodParts, server_pod
 from components.workloads import Identity, Replicas, server
@@ -33,10 +35,12 @@ class Placement:
     Attributes:
         surge: Whether a new replica may start before an old one ends.
         priority_class: Name of the PriorityClass of the pods.
+        machines: Those that may hold a pod.
     """
 
     surge: bool
     priority_class: str
+    machines: Sequence[InstanceType]
 
 
 class VllmServer(pulumi.ComponentResource):
@@ -78,7 +82,12 @@ class VllmServer(pulumi.ComponentResource):
             start_seconds=_NODE_SECONDS + found.host.startup_seconds,
         )
         parts = PodParts(
-            found, drain, mount, placement.priority_class, _template(name, found, who, child)
+            found,
+            drain,
+            mount,
+            placement.priority_class,
+            preflight=_preflight(name, found, placement.machines, who, child),
+            template=_template(name, found, who, child),
         )
         if settings.nodes > 1:
             service = group_server(who, replicas, parts, child)
@@ -94,6 +103,35 @@ class VllmServer(pulumi.ComponentResource):
             )
         self.service_name = service.metadata.name
         self.register_outputs({"service_name": self.service_name})
+
+
+def _preflight(
+    name: str,
+    found: ModelPlan,
+    machines: Sequence[InstanceType],
+    who: Identity,
+    opts: pulumi.ResourceOptions,
+) -> str:
+    """The ConfigMap of the GPU preflight, told what was planned."""
+    settings, host = found.settings, found.host
+    assert host is not None, "the wiring refuses a model without a plan"
+    plan = preflight_plan(
+        machines,
+        gpus=settings.gpus_per_node,
+        gpu_memory_utilization=settings.gpu_memory_utilization,
+        shm_gib=host.shm_gib,
+        compute_capability=found.compute_capability,
+    )
+    files = preflight_files(plan)
+    config_map = preflight_config_name(who.name, files)
+    k8s.core.v1.ConfigMap(
+        f"{name}-preflight",
+        metadata=who.metadata(config_map),
+        immutable=True,
+        data=dict(files),
+        opts=opts,
+    )
+    return config_map
 
 
 def _template(

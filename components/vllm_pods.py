@@ -8,6 +8,7 @@ from pulumi_kubernetes.core.v1 import (
     ContainerArgsDict,
     EnvVarArgsDict,
     PodSpecArgsDict,
+    ResourceRequirementsArgsDict,
     VolumeArgsDict,
     VolumeMountArgsDict,
 )
@@ -30,6 +31,7 @@ from components.pods import (
     resources,
     scratch,
 )
+from components.preflight import preflight_container, preflight_volume
 from components.workloads import HTTP
 
 USER, GROUP = 2000, 0
@@ -53,6 +55,7 @@ class PodParts:
         drain: The timing chain.
         mount: How the pods get at the weights.
         priority_class: Of the pods.
+        preflight: ConfigMap of the GPU preflight.
         template: ConfigMap of a chat template of one's own.
     """
 
@@ -60,6 +63,7 @@ class PodParts:
     drain: DrainChain
     mount: ModelMount
     priority_class: str
+    preflight: str
     template: str | None = None
 
     @property
@@ -105,19 +109,17 @@ def _engine(parts: PodParts, *more: str) -> ContainerArgsDict:
 
     What lies in /dev/shm counts against the container's memory, whose limit includes it.
     """
-    settings, host = parts.settings, parts.host
+    settings = parts.settings
     arguments = serve_arguments(parts.found.alias, settings, parts.found.parts, parts.drain)
     template: list[VolumeMountArgsDict] = (
         [{"name": "template", "mount_path": TEMPLATES, "read_only": True}] if parts.template else []
     )
     return {
         "name": "vllm",
-        "image": settings.image or image("vllm"),
+        "image": image_of(settings),
         "args": [*arguments.render(), *more],
         "env": _variables(parts),
-        "resources": resources(
-            host.cpu, host.memory_gib, gpus=settings.gpus_per_node, more=_network_devices(settings)
-        ),
+        "resources": _resources(parts),
         "volume_mounts": [
             *parts.mount.mounts,
             *template,
@@ -168,6 +170,17 @@ def _collectives(settings: VllmServerSettings) -> dict[str, str]:
     return {**common, "NCCL_IB_DISABLE": "1"}
 
 
+def image_of(settings: VllmServerSettings) -> str:
+    """The engine's image: the document's, or the locked one."""
+    return settings.image or image("vllm")
+
+
+def _resources(parts: PodParts) -> ResourceRequirementsArgsDict:
+    settings, host = parts.settings, parts.host
+    devices = _network_devices(settings)
+    return resources(host.cpu, host.memory_gib, gpus=settings.gpus_per_node, more=devices)
+
+
 def _network_devices(settings: VllmServerSettings) -> Mapping[str, str]:
     if not settings.efa_devices:
         return {}
@@ -185,6 +198,7 @@ def _pod(parts: PodParts, container: ContainerArgsDict) -> PodSpecArgsDict:
         [container],
         [
             *parts.mount.volumes,
+            preflight_volume(parts.preflight),
             *template,
             scratch("home", "10Gi"),
             scratch("tmp", "5Gi"),
@@ -192,7 +206,11 @@ def _pod(parts: PodParts, container: ContainerArgsDict) -> PodSpecArgsDict:
         ],
         uid=USER,
         group=GROUP,
-        init_containers=parts.mount.init_containers,
+        # A missing GPU is found before weights are read, or copied.
+        init_containers=[
+            preflight_container(image_of(parts.settings), _resources(parts)),
+            *parts.mount.init_containers,
+        ],
     )
     return {
         **pod,

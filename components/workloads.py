@@ -16,7 +16,14 @@ from pulumi_kubernetes.core.v1 import (
 )
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
 
-from components.core.conventions import TRAFFIC, Role, labels, selector
+from components.core.conventions import (
+    ENVIRONMENT,
+    TRAFFIC,
+    Environment,
+    Role,
+    labels,
+    selector,
+)
 from components.document.vllm_features import TrafficClass
 from components.pods import rollout, spread
 
@@ -34,7 +41,8 @@ class Identity:
         namespace: Where it lives.
         role: Its part in the platform.
         annotations: Of its pods; the key of the stack document that it came from.
-        traffic: What an engine serves.
+        environment: Which tier it belongs to; a label, so that policies and selectors see it.
+        traffic: What an engine serves; a label too.
     """
 
     app: str
@@ -42,13 +50,15 @@ class Identity:
     namespace: str
     role: Role
     annotations: Mapping[str, str]
+    environment: Environment
     traffic: TrafficClass | None = None
 
     @property
     def labels(self) -> dict[str, str]:
         """Labels of every object."""
         traffic = {TRAFFIC: self.traffic} if self.traffic else {}
-        return {**labels(self.app, self.name, self.role), **traffic}
+        own = labels(self.app, self.name, self.role)
+        return {**own, ENVIRONMENT: self.environment, **traffic}
 
     @property
     def selector(self) -> dict[str, str]:

@@ -6,10 +6,11 @@ from typing import cast
 from pulumi_policy import EnforcementLevel, Severity
 
 from components.core.conventions import ARCHITECTURE_OVERRIDE
-from components.core.engine_args import Reading, effective, max_model_len
+from components.core.engine_args import Reading
 from policies.adapter import Breach, Parameters, Rule
-from policies.engines import is_engine_pod, vllm_server
-from policies.objects import Container, Pod, Resource
+from policies.engines import Opaque, is_engine_pod
+from policies.objects import Resource
+from policies.servers import Server, servers
 
 _SETTING = "hf_overrides"
 _OTHER_CONFIG = "hf_config_path"
@@ -24,28 +25,25 @@ def _check(resource: Resource, parameters: Parameters) -> Iterator[Breach]:
     for pod in resource.pods:
         if not is_engine_pod(pod):
             continue
-        told = [breach for container in pod.containers for breach in _line_breaches(container, pod)]
+        of_pod = (server for server in servers(resource) if server.pod is pod)
+        told = [breach for server in of_pod for breach in _line_breaches(server)]
         yield from told or _note_breaches(resource)
 
 
-def _line_breaches(container: Container, pod: Pod) -> Iterator[Breach]:
+def _line_breaches(server: Server) -> Iterator[Breach]:
     """What the engine is told on its command line, by anybody's program."""
-    words = vllm_server(container, pod)
-    if not isinstance(words, tuple):
-        return  # another program, or one that ml-01 refuses because nobody can read it
-    line = effective(words)
-    overrides = line.settings[_SETTING]
-    if overrides is max_model_len(line) is Reading.UNKNOWN:
-        return  # nothing of the line is known, which ml-01 refuses
-    node = container.node.at("args")
+    if isinstance(server.launch, Opaque) or server.line is None:
+        return  # one that ml-01 refuses because nobody can read it
+    overrides = server.setting(_SETTING)
+    node, title = server.container.node.at("args"), server.container.title
     if overrides is Reading.UNKNOWN or isinstance(overrides, str):
-        asked = f"hides from the preview what --hf-overrides change in {container.title}"
+        asked = f"hides from the preview what --hf-overrides change in {title}"
         yield Breach(node, asked, "a JSON object is possible", _LEAF)
     elif _says_what_it_is(overrides):
-        asked = f"takes the model of {container.title} for another architecture than its own"
+        asked = f"takes the model of {title} for another architecture than its own"
         yield Breach(node, asked, _POSSIBLE, _LEAF)
-    elif isinstance(line.settings[_OTHER_CONFIG], str):
-        asked = f"takes the configuration of another model for that of {container.title}"
+    elif isinstance(server.setting(_OTHER_CONFIG), str):
+        asked = f"takes the configuration of another model for that of {title}"
         yield Breach(node, asked, _POSSIBLE, _LEAF)
 
 

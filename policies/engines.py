@@ -1,16 +1,12 @@
-"""Which containers are engines, and what their command lines mean (policy ML-01)."""
+"""Which containers are engines, and how the command line of vLLM's server is found."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-
-from pulumi_policy import Severity
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from components.core.conventions import GPU_RESOURCE, PART_OF, PRELOAD_PROGRAM, Role
-from components.core.engine_args import MAX_MODEL_LEN_CAP, Reading, effective, max_model_len
 from components.core.launch import Launch, Word
-from policies.adapter import Breach, Parameters, Rule
-from policies.objects import Container, Pod, Resource
+from policies.objects import Container, Pod
 
 NAME_LABEL = "app.kubernetes.io/name"
 COMPONENT_LABEL = "app.kubernetes.io/component"
@@ -56,20 +52,22 @@ def is_engine_pod(pod: Pod) -> bool:
     )
 
 
-def vllm_server(container: Container, pod: Pod) -> tuple[Word, ...] | Opaque | None:
-    """The words after `vllm serve` of a container that is, or may be, vLLM's server.
+def vllm_server(container: Container, pod: Pod) -> Launch | Opaque | None:
+    """What a container starts that is, or may be, vLLM's server.
 
     Returns:
-        The words; Opaque when it should be one and cannot be read; None for another container.
+        The words after `vllm serve` and its variables; Opaque when it should be one and cannot be
+        read; None for another container.
     """
     if _fetches_weights(container, pod):
         return None
     named = "vllm" in container.repository or _alone_in_vllm_pod(container, pod)
     flags = any(_OWN_FLAG.search(word) for word in _texts(container))
     entrypoint = ("vllm", "serve") if named or flags else (_OWN_PROGRAM,)
-    meaning = _serve_words(container.launched(*entrypoint))
+    started = container.launched(*entrypoint)
+    meaning = _serve_words(started)
     if isinstance(meaning, tuple):
-        return meaning
+        return replace(started, words=meaning)
     if isinstance(meaning, OtherProgram):
         return None
     mentioned = bool(_MENTION.search(" ".join(_texts(container))))
@@ -83,7 +81,7 @@ def _fetches_weights(container: Container, pod: Pod) -> bool:
     """
     words = container.launched(_OWN_PROGRAM).words
     ours = has_role(pod.labels, "preload") or has_role(pod.labels, "collect")
-    return ours and words[:2] == ("python3", PRELOAD_PROGRAM) and not _wants_gpu(container)
+    return ours and words[:3] == ("python3", "-m", PRELOAD_PROGRAM) and not _wants_gpu(container)
 
 
 def _serve_words(started: Launch) -> tuple[Word, ...] | OtherProgram | Opaque:
@@ -155,55 +153,3 @@ def _alone_in_vllm_pod(container: Container, pod: Pod) -> bool:
 def _wants_gpu(container: Container) -> bool:
     resources = container.node.at("resources")
     return any(not resources.at(part, GPU_RESOURCE).absent for part in ("limits", "requests"))
-
-
-def _check_length(resource: Resource, parameters: Parameters) -> Iterator[Breach]:
-    cap = int(parameters["max_model_len_cap"])
-    for pod in resource.pods:
-        for container in pod.containers:
-            server = vllm_server(container, pod)
-            if server is not None:
-                yield from _length_breach(container, server, cap)
-
-
-def _length_breach(
-    container: Container, server: tuple[Word, ...] | Opaque, cap: int
-) -> Iterator[Breach]:
-    possible = f"1 to {cap} tokens are possible"
-    args = container.node.at("args")
-    node = next((part for part in (args, container.node) if not part.absent), container.node)
-    if isinstance(server, Opaque):
-        asked = f"hides the context length of {container.title} from the preview: {server.why}"
-        yield Breach(node, asked, f"arguments of `vllm serve` with {possible}", "max_model_len")
-        return
-    length = max_model_len(effective(server))
-    if isinstance(length, Reading):
-        yield Breach(node, f"{_WRONG[length]} in {container.title}", possible, "max_model_len")
-    elif length > cap:
-        asked = f"asks for a context of {length} tokens in {container.title}"
-        yield Breach(node, asked, f"{possible} (parameter max_model_len_cap)", "max_model_len")
-
-
-_WRONG = {
-    Reading.ABSENT: "sets no --max-model-len",
-    Reading.EMPTY: "sets --max-model-len to nothing",
-    Reading.AUTO: "leaves --max-model-len to the engine (auto)",
-    Reading.UNPARSEABLE: "sets --max-model-len to something that the engine cannot read",
-    Reading.UNKNOWN: "decides --max-model-len only later, it must be known at preview,",
-}
-
-MAX_MODEL_LEN_SET = Rule(
-    name="ml-01-max-model-len-set",
-    severity=Severity.HIGH,
-    description="Every vLLM server says how long a context may be, and stays under the cap.",
-    remediation="Set max_model_len of the model in the stack document to a number under the cap.",
-    check=_check_length,
-    parameters={
-        "max_model_len_cap": {
-            "type": "integer",
-            "minimum": 1,
-            "default": MAX_MODEL_LEN_CAP,
-            "description": "Longest context in tokens that a model may be given.",
-        }
-    },
-)

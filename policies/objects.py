@@ -128,19 +128,21 @@ class Object:
         return texts(self.node.at("metadata", "labels"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Resource:
-    """One resource of the stack, as a policy gets it.
+    """One resource of the stack, as a policy gets it; the same only as itself.
 
     Attributes:
         name: Its name in the program.
         type: Its type token, for instance `kubernetes:apps/v1:Deployment`.
         root: Its properties.
+        urn: Its name in the engine.
     """
 
     name: str
     type: str
     root: Node
+    urn: str = ""
 
     @property
     def kind(self) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from tools.catalogue import LINKER_FLAGS, MODULES, CrdFiles, ModuleFile, Program, Tool, pinned
 from tools.go import Go, module_directory, run_go
 from tools.problem import ToolError
+from tools.store import key_of
 
 _CRD = re.compile(r"^kind: CustomResourceDefinition$", re.MULTILINE)
 
@@ -53,7 +54,16 @@ def _compile(tool: Program, folder: Path, go: Go, show: Callable[[str], None]) -
     if tool.embedded:
         show("downloading")
         arguments += ["-overlay", str(_overlay(tool, work, go))]
-    run_go(go, module, [*arguments, tool.package], work / "log", lambda: show("building"))
+    include = folder.parent / f"include-{key_of(tool)}"
+    headers = _include_folder(tool, include, go) if tool.headers else None
+    run_go(
+        go,
+        module,
+        [*arguments, tool.package],
+        work / "log",
+        lambda: show("building"),
+        headers=headers,
+    )
     for file in tool.beside:
         source = _source(tool, file, go)
         shutil.copyfile(source, folder / source.name)
@@ -67,6 +77,21 @@ def _compile(tool: Program, folder: Path, go: Go, show: Callable[[str], None]) -
 def _source(tool: Tool, file: ModuleFile, go: Go) -> Path:
     version = pinned(tool.folder, file.module)
     return module_directory(go, MODULES / tool.folder, file.module, version) / file.path
+
+
+def _include_folder(tool: Program, folder: Path, go: Go) -> Path:
+    """The C headers that a program's module lacks, under the names that its sources include.
+
+    Go's build cache knows compiled packages by this folder's path, not by what lies in it: a path
+    that stays lets an interrupted build go on, and one of the tool's own key never finds old ones.
+    """
+    for header in tool.headers:
+        version = pinned(header.folder, header.file.module)
+        place = MODULES / header.folder
+        source = module_directory(go, place, header.file.module, version) / header.file.path
+        (folder / header.name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, folder / header.name)
+    return folder
 
 
 def _overlay(tool: Program, work: Path, go: Go) -> Path:

@@ -8,7 +8,7 @@ builds set where something depends on it, and say what.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -63,6 +63,21 @@ class ModuleFile:
 
 
 @dataclass(frozen=True)
+class CHeader:
+    """A C header that a program is compiled with, from a module that another folder pins.
+
+    Attributes:
+        folder: Folder under `tools/modules` whose go.mod and go.sum pin the module.
+        file: The header.
+        name: The path by which sources include it.
+    """
+
+    folder: str
+    file: ModuleFile
+    name: str
+
+
+@dataclass(frozen=True)
 class Program:
     """A program compiled from a Go module.
 
@@ -76,6 +91,7 @@ class Program:
         beside: Files copied next to the executable.
         embedded: JSON files that `main.go` embeds, by base name; not kept in this repository.
         bundled: Programs built into the same folder.
+        headers: C headers that its module lacks; a program that has some is compiled with cgo.
     """
 
     name: str
@@ -87,6 +103,7 @@ class Program:
     beside: tuple[ModuleFile, ...] = ()
     embedded: tuple[ModuleFile, ...] = ()
     bundled: tuple[Program, ...] = ()
+    headers: tuple[CHeader, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -185,6 +202,7 @@ KARPENTER_KWOK = Program(
     pinned("karpenter", "sigs.k8s.io/karpenter"),
     "sigs.k8s.io/karpenter/kwok",
 )
+LWS_MANAGER = Program("lws-manager", "lws", pinned("lws", "sigs.k8s.io/lws"), "sigs.k8s.io/lws/cmd")
 
 PULUMI: tuple[Program, ...] = (PULUMI_CLI, KUBERNETES_PROVIDER)
 """What runs a Pulumi program written in Python against Kubernetes."""
@@ -197,12 +215,14 @@ CONTROL_PLANE: tuple[Program, ...] = (
     KUBECTL,
     KWOK,
     KARPENTER_KWOK,
+    LWS_MANAGER,
 )
 """What the embedded control plane consists of."""
 
 _KARPENTER_AWS = "github.com/aws/karpenter-provider-aws"
 CRDS: tuple[CrdFiles, ...] = (
     CrdFiles("karpenter-crds", "karpenter", "sigs.k8s.io/karpenter", "pkg/apis/crds/*.yaml"),
+    CrdFiles("lws-crds", "lws", "sigs.k8s.io/lws", "config/crd/bases/leaderworkerset*.yaml"),
     CrdFiles("karpenter-kwok-crds", "karpenter", "sigs.k8s.io/karpenter", "kwok/apis/crds/*.yaml"),
     CrdFiles(
         "karpenter-aws-crds", "crds", _KARPENTER_AWS, "pkg/apis/crds/karpenter.k8s.aws_*.yaml"
@@ -226,5 +246,32 @@ CRDS: tuple[CrdFiles, ...] = (
     ),
 )
 """CRDs of the operators whose objects the platform renders."""
+
+_OLLAMA = "github.com/ollama/ollama"
+_OLLAMA_VERSION = pinned("ollama", _OLLAMA)
+
+
+def _header(module: str, path: str, name: str) -> CHeader:
+    return CHeader("ollama-headers", ModuleFile(module, path), name)
+
+
+OLLAMA = Program(
+    "ollama",
+    "ollama",
+    _OLLAMA_VERSION,
+    _OLLAMA,
+    stamps=((f"{_OLLAMA}/version.Version", _OLLAMA_VERSION.removeprefix("v")),),
+    headers=(
+        # The forward declarations are a part of the whole, which guards itself.
+        _header(_OLLAMA, "llama/llama.cpp/common/json.hpp", "nlohmann/json_fwd.hpp"),
+        _header(_OLLAMA, "llama/llama.cpp/common/json.hpp", "nlohmann/json.hpp"),
+        _header(_OLLAMA, "llama/llama.cpp/common/stb_image.h", "stb/stb_image.h"),
+        _header("github.com/gen2brain/malgo", "miniaudio.h", "miniaudio/miniaudio.h"),
+    ),
+)
+"""The newest release that the Go module proxy serves; needs a C++ compiler."""
+
+SERVING: tuple[Program, ...] = (OLLAMA,)
+"""Engines that the serving tests start. Not among `ALL`, for only these tests need them."""
 
 ALL: tuple[Tool, ...] = (*PULUMI, *CONTROL_PLANE, *CRDS)

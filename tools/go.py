@@ -40,6 +40,11 @@ DISK_FULL = (
     "some space (`go clean -cache` empties Go's own) and run the same command again"
 )
 _REASONS = (
+    (
+        r"C compiler .* not found|\"(gcc|g\+\+|clang(\+\+)?|cc|c\+\+)\": executable file not found",
+        "this tool is partly C++ and there is no compiler for it. Install one (Debian: `g++`) and "
+        "run the same command again",
+    ),
     (r"no space left on device", DISK_FULL),
     (
         r"dial tcp|no such host|connection refused|connection reset|i/o timeout|TLS handshake"
@@ -67,9 +72,14 @@ class Go:
     path: Path
     version: str
 
-    def environment(self) -> dict[str, str]:
-        """The variables every build runs with; Go's own cache folders stay the user's."""
+    def environment(self, headers: Path | None = None) -> dict[str, str]:
+        """The variables every build runs with; Go's own cache folders stay the user's.
+
+        Args:
+            headers: Folder of C headers of a program that is compiled with cgo.
+        """
         system, machine = target()
+        cgo = {"CGO_ENABLED": "1", "CGO_CPPFLAGS": f"-I{headers}"} if headers else {}
         return {
             **os.environ,
             "CGO_ENABLED": "0",
@@ -78,6 +88,7 @@ class Go:
             "GOWORK": "off",
             "GOOS": system,
             "GOARCH": machine,
+            **cgo,
         }
 
 
@@ -235,10 +246,12 @@ def run_go(
     arguments: Sequence[str],
     log: Path,
     alive: Callable[[], None],
+    *,
+    headers: Path | None = None,
 ) -> None:
     """Run Go in a module folder, its output in `log`, calling `alive` twice a second.
 
-    The process is ended when this one is interrupted.
+    With a folder of C headers it compiles C too. The process is ended when this one is interrupted.
 
     Raises:
         ToolError: It failed; the text carries its last lines and what to do.
@@ -247,7 +260,7 @@ def run_go(
         process = subprocess.Popen(
             [str(go.path), *arguments],
             cwd=folder,
-            env=go.environment(),
+            env=go.environment(headers),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

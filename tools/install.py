@@ -29,6 +29,7 @@ from tools.catalogue import (
     MODULES,
     PULUMI,
     PULUMI_CLI,
+    SERVING,
     Tool,
     go_directive,
 )
@@ -50,6 +51,7 @@ GROUPS: Mapping[str, tuple[Tool, ...]] = {
     "pulumi": PULUMI,
     "control-plane": CONTROL_PLANE,
     "crds": CRDS,
+    "serving": SERVING,
 }
 
 

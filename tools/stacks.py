@@ -204,7 +204,10 @@ def _on_own_cluster(command: str, stack: str, context: str, source: Path, *, yes
     if command == "down":
         return engine(run, ["destroy", *_agreed(run)], source)
     _ensure_stack(run, source)
-    return up(run, source) if command == "up" else preview(run, source)
+    if command == "preview":
+        return preview(run, source)
+    leftovers.mend(stack, run.environ, run.options, source)
+    return up(run, source)
 
 
 def _embedded(command: str, stack: str, folder: Path, source: Path) -> int:

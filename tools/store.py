@@ -52,8 +52,12 @@ def key_of(tool: Tool) -> str:
     digest = hashlib.sha256()
     for part in (_LAYOUT, GO_FLAGS, LINKER_FLAGS, *target(), repr(tool)):
         digest.update(part.encode() + b"\0")
-    bundled = tool.bundled if isinstance(tool, Program) else ()
-    for folder in (tool.folder, *(program.folder for program in bundled)):
+    others: list[str] = []
+    if isinstance(tool, Program):
+        others += (program.folder for program in tool.bundled)
+        others += dict.fromkeys(header.folder for header in tool.headers)
+        digest.update("".join(map(repr, tool.headers)).encode())
+    for folder in (tool.folder, *others):
         for file in sorted(file for file in (MODULES / folder).iterdir() if file.is_file()):
             digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()[:20]

@@ -34,8 +34,13 @@ document says what to take it for, so that its plan is a guess."""
 HOSTS_OUTSIDE = "inference-platform/hosts-outside"
 """Annotation on the gateway: the hosts of providers that prompts may go to, with commas between."""
 
-PRELOAD_PROGRAM = "/programs/preload.py"
-"""Where pods find the program that fetches, checks, copies and collects weights."""
+PRELOAD_PROGRAM = "components.programs.preload"
+"""The module that fetches, checks, copies and collects weights in pods."""
+
+ENVIRONMENT = "inference-platform/environment"
+"""Label on namespace, workloads and pods: which tier they belong to (row C8)."""
+
+Environment = Literal["development", "production"]
 
 Role = Literal["engine", "gateway", "preload", "collect"]
 

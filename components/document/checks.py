@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from components.document import machines, outside, storage
+from components.document import machines, ollama_plan, outside, storage
 from components.document.gateway import DevelopmentKey
 from components.document.whole import ROOT, PlatformSettings
 
@@ -17,6 +17,7 @@ def disagreements(document: PlatformSettings) -> tuple[str, ...]:
         _exposure,
         _names,
         _ollama,
+        ollama_plan.disagreements,
         _aliases,
         _fallbacks,
         _development_key,

@@ -9,11 +9,11 @@ from components.core.architecture.fields import as_list, known_architectures
 from components.core.explain import plain
 from components.core.hardware import InstanceType
 from components.core.model_lock import LockedModel, ModelLockError, locked_model
-from components.core.sizing.plan import Plan, Start, plan
-from components.core.sizing.request import Load, Model, SizingError, Traffic
+from components.core.sizing.kernels import least_compute_capability
+from components.core.sizing.plan import Plan
+from components.core.sizing.request import Model, SizingError
 from components.core.sizing.verdict import Verdict
 from components.document import cache_room, engine_checks, engine_image, sentences, weights
-from components.document.cache import EbsCache, ModelCache, NvmeCache, storage
 from components.document.host import (
     HostShare,
     holds,
@@ -22,6 +22,7 @@ from components.document.host import (
     pod_problems,
     pod_warnings,
 )
+from components.document.loads import load_of, machine_plans
 from components.document.parts import NO_PARTS, Parts, locked_parts
 from components.document.vllm_model import VllmServerSettings
 from components.document.whole import ROOT, PlatformSettings
@@ -43,6 +44,7 @@ class ModelPlan:
         max_position: Tokens that the model was made for; 0 where nothing is known of it.
         lock: What its repository holds; None where there is none.
         parts: What is loaded beside it.
+        compute_capability: Least that its kernels need of a GPU; None where any will do.
     """
 
     alias: str
@@ -54,6 +56,7 @@ class ModelPlan:
     max_position: int = 0
     lock: LockedModel | None = None
     parts: Parts = NO_PARTS
+    compute_capability: tuple[int, int] | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -115,7 +118,7 @@ def plan_model(
         return ModelPlan(alias, settings, (), tuple(plain(text) for text in missing))
     try:
         model = Model(lock.source, _architecture(key, settings, lock), lock.weight_bytes)
-        plans = tuple(_plans(model, settings, parts, pool))
+        plans = tuple(machine_plans(model, settings, parts, pool))
     except (ArchitectureError, SizingError) as error:
         return ModelPlan(alias, settings, (), (plain(str(error)),))
     host = host_share(settings, plans)
@@ -154,54 +157,7 @@ def plan_model(
         longest,
         lock,
         parts,
-    )
-
-
-def load_of(settings: VllmServerSettings, parts: Parts) -> Load:
-    """The engine's settings as the planner takes them."""
-    return Load(
-        engine_version=engine_image.planned_version(settings),
-        tensor_parallel_size=settings.tensor_parallel,
-        pipeline_parallel_size=settings.pipeline_parallel,
-        data_parallel_size=settings.data_parallel,
-        nnodes=settings.nodes,
-        kv_offloading_size=settings.kv_offload_gib or 0,
-        max_model_len=settings.max_model_len,
-        gpu_memory_utilization=settings.gpu_memory_utilization,
-        max_num_seqs=settings.max_num_seqs,
-        max_num_batched_tokens=settings.max_num_batched_tokens,
-        kv_cache_dtype=settings.kv_cache_dtype or "auto",
-        quantization=settings.quantization,
-        dtype=settings.dtype or "auto",
-        enforce_eager=bool(settings.enforce_eager),
-        expert_parallel=settings.expert_parallel,
-        language_model_only=settings.images_per_prompt == 0,
-        prefix_caching=False if settings.prefix_caching == "off" else None,
-        max_loras=(settings.max_loras or len(settings.adapters)) if settings.adapters else 0,
-        max_lora_rank=parts.lora_rank or 16,
-        speculative_tokens=settings.speculation.tokens if settings.speculation else 0,
-        draft_weight_bytes=parts.draft.weight_bytes if parts.draft else 0,
-    )
-
-
-def _plans(
-    model: Model, settings: VllmServerSettings, parts: Parts, pool: list[InstanceType]
-) -> Iterator[Plan]:
-    asked = settings.traffic
-    traffic = Traffic(asked.prompt_tokens, asked.output_tokens, asked.utilization)
-    start = _start(settings.cache)
-    for machine in pool:
-        if machine.gpu_count >= settings.gpus_per_node:
-            yield plan(model, machine, load_of(settings, parts), traffic, start)
-
-
-def _start(cache: ModelCache) -> Start:
-    return Start(
-        storage=storage(cache),
-        throughput_mib_per_second=cache.throughput_mib_per_second
-        if isinstance(cache, EbsCache)
-        else None,
-        copied_from=storage(cache.shared) if isinstance(cache, NvmeCache) else None,
+        least_compute_capability(model.architecture, load_of(settings, parts)),
     )
 
 
@@ -294,7 +250,7 @@ def _link_warnings(
             continue
         joined = sentences.joined_by_nvlink(machine)
         slow, fast = (
-            next(_plans(model, settings, parts, [each])).bounds for each in (machine, joined)
+            next(machine_plans(model, settings, parts, [each])).bounds for each in (machine, joined)
         )
         speeds = (slow.tokens_per_second, fast.tokens_per_second) if slow and fast else None
         yield sentences.link_cost(key, settings, machine, speeds)

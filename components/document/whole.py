@@ -1,10 +1,11 @@
 """The stack document as a whole: what a stack may say."""
 
 from collections import Counter
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
+from components.core.conventions import Environment
 from components.core.settings import DnsLabel, PositiveInt, Settings
 from components.document.capacity import (
     ClusterSettings,
@@ -53,7 +54,7 @@ class PlatformSettings(Settings):
         ),
     ]
     environment: Annotated[
-        Literal["development", "production"],
+        Environment,
         Field(description="Production refuses what is for development only, such as Ollama."),
     ] = "production"
     cluster: ClusterSettings

@@ -22,7 +22,7 @@ Source = Callable[[Model, File, int], AbstractContextManager[tuple[int, Iterator
 """Opens a file from a byte on; says at which byte it really begins, which may be the first."""
 
 WORKERS = 4
-"""Enough to fill a 10 Gbit/s line from a hub that gives one connection 200 to 400 MB/s."""
+"""Files at a time; more would share one line, and the hub limits requests."""
 _REPORT_SECONDS = 3.0
 
 
@@ -130,7 +130,7 @@ class Filling:
         say(
             f"{self.model}: {there / 1e6:.1f} of {total / 1e6:.1f} MB, "
             f"{100 * there // (total or 1)} %, {rate / 1e6:.1f} MB/s, "
-            f"{left if there < total else 'verified'}{', now ' if now else ''}{', '.join(now)}"
+            f"{left if there < total else 'all there'}{', now ' if now else ''}{', '.join(now)}"
         )
 
     def _bring(self, file: File, vouched: File | None) -> None:

@@ -77,7 +77,14 @@ def copy(plan: Plan) -> None:
         for model in lacking:
             _require(plan, model, origin)
         files = {model: tuple(model.vouched(origin).values()) for model in lacking}
-        _fill(plan, [_filling(plan, m, files[m], opened, alone=alone) for m in lacking])
+        for model in lacking:
+            try:
+                _fill(plan, [_filling(plan, model, files[model], opened, alone=alone)])
+            except PreloadError as error:
+                raise PreloadError(
+                    f"{str(error).removesuffix('.')}; if it is the volume, remove {MARKER} in "
+                    f"{model.folder(origin)} and run {plan.job}, which then verifies it again."
+                ) from None
 
 
 def check(plan: Plan) -> None:

@@ -67,7 +67,7 @@ def other_home(tmp_path: Path) -> Iterator[Path]:
     down(home)
 
 
-def test_all_six_components_run_and_kubectl_sees_two_ready_nodes(
+def test_all_components_run_and_kubectl_sees_two_ready_nodes(
     control_plane: ControlPlane, kubectl: Kubectl
 ) -> None:
     assert set(states(control_plane.home).values()) == {"running"}

@@ -1,7 +1,6 @@
 """Deployments that are interrupted, removed, hindered, or sent to a cluster of the user's own."""
 
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -17,6 +16,7 @@ from tests.cluster.stacks import (
     SECONDS,
     Deployed,
     deploy,
+    project_copy,
     run_stacks,
     stacks_command,
 )
@@ -135,10 +135,7 @@ def test_a_stack_goes_to_a_cluster_of_the_user_s_own(dev: Deployed, tmp_path: Pa
 
     The document names the context, so the stack accepts it; another namespace keeps them apart.
     """
-    project = tmp_path / "project"
-    copied = shutil.ignore_patterns(".*", "tests", "tools", "__pycache__")
-    shutil.copytree(CHECKOUT, project, ignore=copied)
-    (project / ".venv").symlink_to(CHECKOUT / ".venv")
+    project = project_copy(tmp_path)
     text = (project / "Pulumi.dev.yaml").read_text(encoding="utf-8")
     text = text.replace("context: kind-akko", "context: inference-embedded")
     text = text.replace("namespace: akko\n", "namespace: own\n")

@@ -20,6 +20,14 @@ _HAZARDS = {
     "untagged-image": ("sc-01-image-pinned", "by its name alone (`latest`)"),
     "key-in-env": ("ax-12-no-literal-credentials", "gives API_KEY its value in the manifest"),
     "key-in-args": ("ax-12-no-literal-credentials", "gives --api-key its value in the manifest"),
+    "longer-than-its-model": ("ml-02-no-cap-escape", "overrides the rope parameters"),
+    "idle-gpu": ("ml-04-tp-matches-gpus", "for 1 process of the engine"),
+    "no-shm": ("ml-08-shm", "64 MiB of /dev/shm"),
+    "on-ray": ("ml-10-multinode-isolated", "trusts its group"),
+    "no-probes": ("rl-01-probes", "no startup probe"),
+    "no-drain": ("rl-02-drain", "while requests are still routed to it"),
+    "no-cache": ("rl-07-cache-volume", "download its model"),
+    "squatter": ("ph-07-gpu-taint-paired", "uses no GPU"),
     "later-image": ("sc-01-image-pinned", "it must be known at preview"),
     "later-args": ("ml-01-max-model-len-set", "it must be known at preview"),
     "later-type": ("ax-01-backend-not-public", "it must be known at preview"),
@@ -61,7 +69,7 @@ def test_an_unsafe_foreign_program_fails_its_preview(hazards: Ended) -> None:
 
 @pytest.mark.parametrize("hazard", _HAZARDS)
 def test_each_hazard_is_stopped_by_its_policy(hazards: Ended, hazard: str) -> None:
-    """AX-01, AX-02, AX-12, ML-01 and SC-01, unknown values of gate fields included."""
+    """Row D6, and unknown values of gate fields."""
     policy, words = _HAZARDS[hazard]
 
     found = [one for one in hazards.violations if one.resource == hazard]

@@ -15,7 +15,10 @@ from typing import Literal
 
 from filelock import FileLock
 
-from tools.store import cache_folder
+from tools.catalogue import OLLAMA
+from tools.install import ensure
+from tools.problem import ToolError
+from tools.store import cache_folder, folder_of, is_whole
 
 Engine = Literal["vllm", "litellm"]
 
@@ -109,8 +112,30 @@ def _add_vllm_shim(venv: Path) -> None:
     (folder / "METADATA").write_text(_VLLM_SHIM_METADATA, encoding="utf-8")
 
 
+def ollama_missing() -> str | None:
+    """What the machine lacks for Ollama, which is built from its Go module; None where it is there.
+
+    A compiler for C++ is the one thing that no lock can bring.
+    """
+    if is_whole(folder_of(OLLAMA), OLLAMA) or shutil.which("g++") or shutil.which("clang++"):
+        return None
+    return "Ollama is built from its Go module with a C++ compiler, and there is none: install g++"
+
+
+def ollama_program() -> Path:
+    """The real Ollama, which is built first where it is missing: minutes on two idle cores.
+
+    Raises:
+        EnvironmentUnavailableError: It could not be built.
+    """
+    try:
+        return ensure([OLLAMA])[OLLAMA.name]
+    except ToolError as error:
+        raise EnvironmentUnavailableError(str(error)) from error
+
+
 def main() -> int:
-    """Install both environments before the tests, where the progress can be seen.
+    """Install all engines before the tests, where the progress can be seen.
 
     Returns:
         The exit code.
@@ -123,6 +148,11 @@ def main() -> int:
         except EnvironmentUnavailableError as error:
             print(error, file=sys.stderr)
             return 1
+    try:
+        print(ollama_missing() or f"ollama: {ollama_program()}")
+    except EnvironmentUnavailableError as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 

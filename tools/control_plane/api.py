@@ -13,7 +13,7 @@ _FIELD_MANAGER = "inference-embedded"
 _DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _APPLY = "application/apply-patch+yaml"
 _HEALTH_SECONDS = 1.0
-_CALL_SECONDS = 30.0
+_CALL_SECONDS = 120.0  # the largest definitions take 1 s; a busy machine may need far longer
 
 Object = dict[str, Any]
 """A Kubernetes object as JSON; its shape is the API server's to check."""

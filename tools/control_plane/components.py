@@ -1,7 +1,7 @@
-"""The six programs: their command lines, the files they read, and where they answer for health.
+"""The seven programs: their command lines, the files they read, and where they answer for health.
 
 Flags and environment: kube-apiserver, kube-controller-manager and kube-scheduler 1.36, etcd 3.6,
-kwok 0.8, Karpenter 1.14 (`pkg/operator/options/options.go`).
+kwok 0.8, Karpenter 1.14 (`pkg/operator/options/options.go`), lws 0.9 (`cmd/main.go`).
 """
 
 from collections.abc import Mapping
@@ -18,12 +18,15 @@ CONTROLLER_MANAGER = "kube-controller-manager"
 SCHEDULER = "kube-scheduler"
 KWOK = "kwok"
 KARPENTER = "karpenter-kwok"
+LWS = "lws-manager"
 
-NAMES = (ETCD, API_SERVER, CONTROLLER_MANAGER, SCHEDULER, KWOK, KARPENTER)
+NAMES = (ETCD, API_SERVER, CONTROLLER_MANAGER, SCHEDULER, KWOK, KARPENTER, LWS)
 """In the order in which they start; etcd stops last.
 
 An API server whose etcd has gone hangs in its shutdown and holds its port.
 """
+NEED_CRDS = (KARPENTER, LWS)
+"""Those that end, or wait in vain, where their CRDs are not served yet."""
 ETCD_PEER = "etcd-peer"
 KARPENTER_METRICS = "karpenter-metrics"
 EXTRA_PORTS = {ETCD_PEER: ETCD, KARPENTER_METRICS: KARPENTER}
@@ -35,6 +38,15 @@ STAGES = Path(__file__).with_name("stages.yaml")
 """How kwok lets nodes, pods and volumes live."""
 FAKE_NODE_ANNOTATION = {"kwok.x-k8s.io/node": "fake"}
 """Nodes that kwok plays; Karpenter's kwok provider puts it on its nodes too."""
+
+LWS_POD_WEBHOOK = "/mutate--v1-pod"
+"""Where LeaderWorkerSet's controller answers for pods, once everything else of it is set up."""
+_HEALTH_PATHS = {
+    ETCD: "/health",
+    API_SERVER: "/readyz",
+    KARPENTER: "/readyz",
+    LWS: LWS_POD_WEBHOOK,  # which says 200, and in the body that the question was empty
+}
 
 _ROOMY_HEAP = {"GOGC": "400", "GOMEMLIMIT": "1GiB"}
 """Measured on two busy cores: taking in 55 CRDs needs 5 s instead of 10, a warm start 1 s less, for
@@ -86,14 +98,14 @@ def server_url(ports: Mapping[str, int]) -> str:
 def health_url(name: str, port: int) -> str:
     """The URL that answers 200 when a component that listens on this port works."""
     scheme = "http" if name in (KWOK, KARPENTER) else "https"
-    path = {ETCD: "health", API_SERVER: "readyz", KARPENTER: "readyz"}.get(name, "healthz")
-    return f"{scheme}://{LOOPBACK}:{port}/{path}"
+    path = _HEALTH_PATHS.get(name, "/healthz")
+    return f"{scheme}://{LOOPBACK}:{port}{path}"
 
 
 def components(
     layout: Layout, binaries: Mapping[str, Path], ports: Mapping[str, int]
 ) -> tuple[Component, ...]:
-    """All six, in starting order."""
+    """All of them, in starting order."""
     return (
         _etcd(layout, binaries[ETCD], ports),
         _api_server(layout, binaries[API_SERVER], ports),
@@ -101,6 +113,7 @@ def components(
         _scheduler(layout, binaries[SCHEDULER], ports[SCHEDULER]),
         _kwok(layout, binaries[KWOK], ports[KWOK]),
         _karpenter(layout, binaries[KARPENTER], ports),
+        _lws(layout, binaries[LWS], ports[LWS]),
     )
 
 
@@ -217,6 +230,19 @@ def _karpenter(layout: Layout, binary: Path, ports: Mapping[str, int]) -> Compon
         environment=environment,
         inputs=(layout.kubeconfig, layout.instance_types),
     )
+
+
+def _lws(layout: Layout, binary: Path, port: int) -> Component:
+    argv = (
+        str(binary),
+        f"--kubeconfig={layout.kubeconfig}",
+        f"--config={layout.lws_config}",
+        # Its defaults are a developer's: a stack trace with every warning.
+        "--zap-devel=false",
+        "--zap-stacktrace-level=panic",
+    )
+    inputs = (layout.kubeconfig, layout.lws_config, layout.lws_folder / "tls.crt")
+    return Component(LWS, argv, port, inputs=inputs)
 
 
 def _serving(layout: Layout) -> tuple[str, str]:

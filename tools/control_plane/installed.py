@@ -1,4 +1,4 @@
-"""What `up` needs from the installer: the six programs and the CRDs that stacks use."""
+"""What `up` needs from the installer: the programs and the CRDs that stacks use."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +8,9 @@ from tools.install import crd_folders, ensure
 
 _LEFT_OUT = "karpenter-crds"
 """Karpenter's own CRDs; AWS' stricter copy of the same kinds stands in, as in production."""
+
+_STAND_IN = Path(__file__).with_name("disaggregatedsets.yaml")
+"""The one definition that is our own; the file says why."""
 
 
 def binaries() -> Mapping[str, Path]:
@@ -26,9 +29,10 @@ def crds() -> list[Path]:
         ToolError: They are missing and cannot be downloaded.
     """
     folders = crd_folders()
-    return sorted(
+    copied = [
         path
         for name, folder in folders.items()
         if name != _LEFT_OUT
         for path in folder.glob("*.yaml")
-    )
+    ]
+    return sorted([*copied, _STAND_IN])

@@ -75,6 +75,16 @@ class Layout:
         """Karpenter's catalogue, generated from `components.core.hardware`."""
         return self.home / "instance-types.json"
 
+    @property
+    def lws_folder(self) -> Path:
+        """What LeaderWorkerSet's controller reads; it wants its own names for the serving pair."""
+        return self.home / "lws"
+
+    @property
+    def lws_config(self) -> Path:
+        """Configuration of LeaderWorkerSet's controller, as JSON."""
+        return self.lws_folder / "config.json"
+
     def log(self, component: str) -> Path:
         """Output of one component since its last start."""
         return self.home / "logs" / f"{component}.log"

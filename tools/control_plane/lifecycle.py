@@ -11,12 +11,14 @@ import psutil
 from filelock import FileLock, Timeout
 
 from components.core.hardware import INSTANCE_TYPES
-from tools.control_plane import credentials, ports, processes, seed
+from tools.control_plane import credentials, leader_worker_sets, ports, processes, seed
 from tools.control_plane.api import Api
 from tools.control_plane.components import (
     API_SERVER,
     ETCD,
     EXTRA_PORTS,
+    LWS,
+    NEED_CRDS,
     PORT_NAMES,
     Component,
     check_binaries,
@@ -26,6 +28,7 @@ from tools.control_plane.components import (
 from tools.control_plane.errors import ControlPlaneError
 from tools.control_plane.instance_types import instance_types
 from tools.control_plane.layout import Layout, write
+from tools.control_plane.objects import base_objects
 from tools.control_plane.starter import PortTakenError, Starter
 
 _LOCK_SECONDS = 120.0
@@ -148,18 +151,22 @@ def _up(
     server = server_url(chosen)
     with Api(layout, server) as api:
         starter = Starter(layout, api, kept, report)
-        etcd, api_server, *clients, karpenter = wanted
+        etcd, api_server, *others = wanted
         starter.start(etcd)
         starter.wait(etcd)
         starter.start(api_server)
         starter.wait(api_server)
-        for component in clients:
-            starter.start(component)
+        for component in others:
+            if component.name not in NEED_CRDS:
+                starter.start(component)
         if seed.ensure_crds(api, crds):
             report(f"applied {len(crds)} files of CRDs")
-        starter.start(karpenter)  # only now: it ends when its CRDs are not served
-        seed.ensure_base_objects(api)
-        for component in (*clients, karpenter):
+        for component in others:
+            if component.name in NEED_CRDS:
+                starter.start(component)
+        webhooks = leader_worker_sets.webhooks(layout, chosen[LWS])
+        seed.ensure_objects(api, (*base_objects(), *webhooks))
+        for component in others:
             starter.wait(component)
         seed.wait_usable(api)
     return ControlPlane(layout.home, layout.kubeconfig, credentials.CONTEXT, server)
@@ -185,6 +192,7 @@ def _write_files(layout: Layout, chosen: Mapping[str, int]) -> None:
     text = credentials.kubeconfig(layout.ca.read_text(), server_url(chosen), token)
     write(layout.kubeconfig, text)
     write(layout.instance_types, json.dumps(instance_types(INSTANCE_TYPES)))
+    leader_worker_sets.write_files(layout, chosen[LWS])
     write(layout.ports, json.dumps(dict(chosen)))
 
 

@@ -3,13 +3,13 @@
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tools.control_plane.api import Api
 from tools.control_plane.errors import ControlPlaneError
-from tools.control_plane.objects import BaseObject, base_objects, node_names
+from tools.control_plane.objects import BaseObject, node_names
 from tools.control_plane.waiting import wait_until
 
 _RECORD = "inference-embedded"
@@ -22,7 +22,8 @@ _IS_CRD = re.compile(r"^kind: [\"']?CustomResourceDefinition\b", re.MULTILINE)
 
 _PARALLEL = 8
 """Applies in flight; the API server of a small machine gains nothing from more."""
-_SERVED_SECONDS = 20.0
+_SERVED_SECONDS = 180.0
+"""It takes some 5 s of two cores, so minutes where others keep them busy."""
 _STILL_SERVED_SECONDS = 3.0
 _READY_SECONDS = 30.0
 
@@ -80,10 +81,10 @@ def ensure_crds(api: Api, files: Sequence[Path]) -> bool:
     return True
 
 
-def ensure_base_objects(api: Api) -> None:
-    """Apply the base objects; an apply that changes nothing writes nothing."""
+def ensure_objects(api: Api, objects: Iterable[BaseObject]) -> None:
+    """Apply objects; an apply that changes nothing writes nothing."""
     with ThreadPoolExecutor(_PARALLEL) as pool:
-        for call in [pool.submit(_apply, api, entry) for entry in base_objects()]:
+        for call in [pool.submit(_apply, api, entry) for entry in objects]:
             call.result()
 
 

@@ -25,7 +25,8 @@ from components.core.sizing.devices import device_of
 from components.core.sizing.request import SizingError
 from components.core.sizing.verdict import fit
 from components.document import DocumentError, PlatformSettings
-from components.document.plans import load_of
+from components.document.loads import load_of
+from components.document.parts import locked_parts
 from components.document.vllm_model import VllmServerSettings
 from tools.embedded_stack import CHECKOUT
 from tools.planner.lengths import Distribution, Lengths, read_lengths
@@ -119,14 +120,15 @@ def rooms(
     """
     lock = locked_model(model.source, model.revision)
     architecture = read_architecture(lock.config, assume=model.architecture)
+    parts, _ = locked_parts("", model)
 
     def held(machine: InstanceType, tokens: int) -> int:
-        load = replace(load_of(model), max_model_len=tokens)
+        load = replace(load_of(model, parts), max_model_len=tokens)
         found = fit(architecture, device_of(machine), load, lock.weight_bytes)
         room = found.cache.concurrency(max(0.0, found.available), tokens)
         return min(int(room), found.settings.max_num_seqs)
 
-    able = [each for each in machines if each.gpu_count >= model.tensor_parallel]
+    able = [each for each in machines if each.gpu_count >= model.gpus_per_node]
     return tuple(
         Room(each.name, held(each, model.max_model_len), held(each, length)) for each in able
     )

@@ -28,6 +28,15 @@ _NEW_CACHES = ("nvfp4", "int4_per", "int8_per", "fp8_per", "turboquant_")
 _NEW_CACHES_SINCE = (0, 20, 0)
 
 
+def least_compute_capability(model: Architecture, load: Load) -> tuple[int, int] | None:
+    """What a GPU has to have for the model's kernels, (major, minor); None where any will do."""
+    quantization = _quantization(model, load)
+    least = _least_capability(quantization, load) if quantization else None
+    if load.dtype == "bfloat16":
+        return max(least or (8, 0), (8, 0))
+    return least
+
+
 def kernel_refusals(model: Architecture, device: Device, load: Load) -> Iterator[Refusal]:
     """What is wrong with a load because of how weights or cache are stored."""
     yield from _mismatch(model, load)

@@ -8,7 +8,7 @@ from typing import cast
 
 import pulumi
 from pulumi_kubernetes.apps.v1 import Deployment
-from pulumi_kubernetes.core.v1 import ContainerArgsDict, EnvVarArgsDict, Namespace, Service
+from pulumi_kubernetes.core.v1 import EnvVarArgsDict, Namespace, PodSpecArgsDict, Service
 
 DIGEST = "sha256:" + "5e" * 32
 VLLM = f"docker.io/vllm/vllm-openai:v0.31.0@{DIGEST}"
@@ -23,7 +23,27 @@ def main() -> None:
         WORKLOADS[name](name)
 
 
-def deployment(name: str, container: Mapping[str, object]) -> None:
+HEALTH = {"http_get": {"path": "/health", "port": 8000}, "timeout_seconds": 5}
+SERVER: Mapping[str, object] = {
+    "image": VLLM,
+    "resources": {"limits": {"nvidia.com/gpu": "1"}},
+    "startup_probe": {**HEALTH, "failure_threshold": 60},
+    "readiness_probe": HEALTH,
+    "lifecycle": {"pre_stop": {"sleep": {"seconds": 15}}},
+    "volume_mounts": [{"name": "cache", "mount_path": "/root/.cache/huggingface"}],
+}
+"""A container of vLLM as it should be, but for its arguments."""
+ARGUMENTS = ("org/model", "--gpu-memory-utilization=0.9", "--shutdown-timeout=60")
+SERVER_POD: Mapping[str, object] = {
+    "node_selector": {"pool": "gpu"},
+    "termination_grace_period_seconds": 90,
+    "volumes": [{"name": "cache", "persistent_volume_claim": {"claim_name": "cache"}}],
+}
+
+
+def deployment(
+    name: str, container: Mapping[str, object], pod: Mapping[str, object] | None = None
+) -> None:
     """A Deployment with one container."""
     labels = {"app": name}
     Deployment(
@@ -33,7 +53,10 @@ def deployment(name: str, container: Mapping[str, object]) -> None:
             "selector": {"match_labels": labels},
             "template": {
                 "metadata": {"labels": labels},
-                "spec": {"containers": [cast("ContainerArgsDict", {"name": "it", **container})]},
+                "spec": cast(
+                    "PodSpecArgsDict",
+                    {"containers": [{"name": "it", **container}], **(pod or {})},
+                ),
             },
         },
     )
@@ -48,9 +71,10 @@ def service(name: str, kind: pulumi.Input[str], selected: str) -> None:
     )
 
 
-def vllm(*args: pulumi.Input[str]) -> Callable[[str], None]:
-    """A vLLM server with these arguments."""
-    return lambda name: deployment(name, {"image": VLLM, "args": ["org/model", *args]})
+def vllm(*args: pulumi.Input[str], **other: object) -> Callable[[str], None]:
+    """A vLLM server with further arguments and other keys of its container."""
+    container = {**SERVER, "args": [*ARGUMENTS, *args], **other}
+    return lambda name: deployment(name, container, SERVER_POD)
 
 
 def litellm(*env: EnvVarArgsDict) -> Callable[[str], None]:
@@ -74,7 +98,7 @@ def later(text: str) -> pulumi.Output[str]:
 
 def later_image(name: str) -> None:
     """An image that is decided while deploying."""
-    deployment(name, {"image": later("docker.io/vllm/vllm-openai@sha256:"), "args": [LENGTH]})
+    vllm(LENGTH, image=later("docker.io/vllm/vllm-openai@sha256:"))(name)
 
 
 WORKLOADS: Mapping[str, Callable[[str], None]] = {
@@ -86,10 +110,24 @@ WORKLOADS: Mapping[str, Callable[[str], None]] = {
     "litellm-with-optional-key": litellm(from_secret("LITELLM_MASTER_KEY", optional=True)),
     "auto-length": vllm("--max-model-len", "auto"),
     "untagged-image": lambda name: deployment(name, {"image": "docker.io/library/busybox"}),
-    "key-in-env": lambda name: deployment(
-        name, {"image": VLLM, "args": [LENGTH], "env": [{"name": "API_KEY", "value": LITERAL}]}
-    ),
+    "key-in-env": vllm(LENGTH, env=[{"name": "API_KEY", "value": LITERAL}]),
     "key-in-args": vllm(LENGTH, "--api-key", LITERAL),
+    "longer-than-its-model": vllm(LENGTH, "--hf-overrides.rope_parameters.factor=4"),
+    "idle-gpu": vllm(LENGTH, resources={"limits": {"nvidia.com/gpu": "2"}}),
+    "no-shm": vllm(
+        LENGTH,
+        "--tensor-parallel-size=2",
+        resources={"limits": {"nvidia.com/gpu": "2"}},
+    ),
+    "on-ray": vllm(LENGTH, "--distributed-executor-backend=ray"),
+    "no-probes": vllm(LENGTH, startup_probe=None),
+    "no-drain": vllm(LENGTH, lifecycle=None),
+    "no-cache": vllm(LENGTH, volume_mounts=None),
+    "squatter": lambda name: deployment(
+        name,
+        {"image": f"docker.io/library/busybox@{DIGEST}"},
+        {"tolerations": [{"key": "nvidia.com/gpu"}]},
+    ),
     "later-image": later_image,
     "later-args": vllm(LENGTH, later("--seed=")),
     "later-type": lambda name: service(name, later("Cluster"), "safe-vllm"),

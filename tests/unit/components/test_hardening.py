@@ -42,9 +42,9 @@ def test_the_pods_of_both_stacks_are_all_looked_at() -> None:
             "Job akko-akko-vllm-preload",
         ],
     }
-    # Ollama's preload: server, two pulls, list; vLLM's server is checked first.
+    # Ollama's preload: server, two pulls, check; both engines are checked first.
     containers = [c for name, each in PODS if name in STACKS for c in each.containers]
-    assert len(containers) == (1 + 1 + 4) + (1 + 2 + 1 + 1)
+    assert len(containers) == (1 + 2 + 4) + (1 + 2 + 1 + 1)
 
 
 @pytest.mark.parametrize("each", ALL)

@@ -114,7 +114,7 @@ FAULTS: dict[str, tuple[Any, str]] = {
 
 
 def _with_hub(hub: object, **model: object) -> dict[str, Any]:
-    changed = document("production") | {"hub": hub}
+    changed: dict[str, Any] = {**document("production"), "hub": hub}
     changed["models"]["akko-coder"] |= model
     return changed
 

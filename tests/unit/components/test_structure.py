@@ -12,6 +12,7 @@ TYPES = {
         "inference:platform:Platform",
         "inference:network:PlatformNamespace",
         "inference:storage:ModelCache",
+        "inference:storage:VerifyProgram",
         "inference:serving:OllamaServer",
         "inference:gateway:LiteLlmGateway",
     },
@@ -31,6 +32,7 @@ TYPES = {
 INVENTORY = {
     "dev": {
         "ConfigMap gateway-config",
+        "ConfigMap ollama-verify",
         "Deployment akko-akko-litellm",
         "Deployment akko-akko-ollama",
         "Job akko-akko-ollama-preload-*",
@@ -93,6 +95,7 @@ OWNERS = {
     "inference:serving:VllmServer": {"Deployment", "NetworkPolicy", "Service", "ServiceAccount"},
     "inference:storage:ModelCache": {"ConfigMap", "Job", "NetworkPolicy", "PersistentVolumeClaim"},
     "inference:storage:OldRevisions": {"Job"},
+    "inference:storage:VerifyProgram": {"ConfigMap"},
 }
 """Kinds of children of each component."""
 

@@ -1,4 +1,4 @@
-"""Real processes, small ones: shell scripts take the place of the six programs."""
+"""Real processes, small ones: shell scripts take the place of the programs."""
 
 import os
 from collections.abc import Callable

@@ -4,7 +4,7 @@ So a policy meets floats, proxies and placeholders of unknown values here, as in
 """
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,8 +46,17 @@ def analyze(
     *,
     policies: Iterable[Policy] = POLICIES,
     config: Mapping[str, Mapping[str, Any]] | None = None,
+    beside: Sequence[tuple[str, Mapping[str, Any]]] = (),
 ) -> list[Finding]:
-    """What the pack says about one resource, named `subject`."""
+    """What the pack says about one resource, named `subject`, and the stack that it is in.
+
+    Args:
+        resource_type: Its type token.
+        properties: Its properties.
+        policies: Those that run.
+        config: Parameters by policy.
+        beside: Types and properties of the stack's other resources.
+    """
     servicer: Any = Servicer("test", "0.0.1", list(policies), EnforcementLevel.ADVISORY)
     configured = {
         name: proto.PolicyConfig(
@@ -57,17 +66,32 @@ def analyze(
         for name, values in (config or {}).items()
     }
     servicer.Configure(proto.ConfigureAnalyzerRequest(policyConfig=configured), None)
-    request = proto.AnalyzeRequest(
-        type=resource_type,
-        urn=f"urn:pulumi:production::inference-platform::{resource_type}::subject",
-        name="subject",
-        properties=json_format.ParseDict(dict(properties), struct_pb2.Struct()),
+    subject = _sent(resource_type, "subject", properties)
+    others = [_sent(kind, f"other-{at}", one) for at, (kind, one) in enumerate(beside)]
+    stack = proto.AnalyzeStackRequest(
+        resources=[
+            proto.AnalyzerResource(
+                type=one.type, urn=one.urn, name=one.name, properties=one.properties
+            )
+            for one in (subject, *others)
+        ]
     )
-    response = servicer.Analyze(request, None)
+    responses = (servicer.Analyze(subject, None), servicer.AnalyzeStack(stack, None))
     return [
         Finding(found.policyName, found.message, found.enforcementLevel)
+        for response in responses
         for found in response.diagnostics
     ]
+
+
+def _sent(kind: str, name: str, properties: Mapping[str, Any]) -> proto.AnalyzeRequest:
+    """A resource as the engine sends it."""
+    return proto.AnalyzeRequest(
+        type=kind,
+        urn=f"urn:pulumi:production::inference-platform::{kind}::{name}",
+        name=name,
+        properties=json_format.ParseDict(dict(properties), struct_pb2.Struct()),
+    )
 
 
 def secret(value: object) -> Json:

@@ -17,6 +17,7 @@ class Case:
         title: What is special.
         path: Where the policy must point; empty for a good case.
         also: Further policies that refuse it rightly.
+        beside: Types and properties of the other resources of its stack.
     """
 
     policy: str
@@ -26,6 +27,7 @@ class Case:
     properties: Mapping[str, Any]
     path: str = ""
     also: tuple[str, ...] = ()
+    beside: tuple[tuple[str, Mapping[str, Any]], ...] = ()
 
     @property
     def id(self) -> str:

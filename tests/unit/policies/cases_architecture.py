@@ -3,6 +3,7 @@
 from components.core.conventions import ARCHITECTURE_OVERRIDE
 from tests.unit.policies.analyzer import UNKNOWN, put
 from tests.unit.policies.cases import Case, Group
+from tests.unit.policies.cases_length import UNSEEN_FILE
 from tests.unit.policies.manifests import ARGUMENTS, DEPLOYMENT, ENGINE, Json
 
 POLICY = "ml-11-architecture-known"
@@ -53,7 +54,12 @@ CASES = (
         f'spec.template.metadata.annotations["{ARCHITECTURE_OVERRIDE}"]',
     ),
     _case("good", "a line of which ml-01 says that it is hidden", _with(UNKNOWN), also=(LENGTH,)),
-    _case("unknown", "a file that may override it", _with("--config", "settings.yaml")),
+    _case(
+        "unknown",
+        "a file that may override it",
+        _with("--config", "settings.yaml"),
+        also=UNSEEN_FILE[:-1],
+    ),
     _case("bypass", "an underscore", _with(f"--hf_overrides={_OTHER}")),
     _case("bypass", "an abbreviation", _with(f"--hf-over={_OTHER}")),
     _case("bypass", "a part by its path", _with("--hf-overrides.architectures", '["Llama"]')),

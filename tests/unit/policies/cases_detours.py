@@ -21,6 +21,8 @@ from tests.unit.policies.manifests import (
 PUBLIC = "ax-01-backend-not-public"
 LENGTH = "ml-01-max-model-len-set"
 IMAGE = "sc-01-image-pinned"
+PROBES = "rl-01-probes"  # by the name of a port that is not there
+RANGES = "ml-06-engine-ranges"
 CREDENTIALS = "ax-12-no-literal-credentials"
 CONTAINER = ("spec", "template", "spec", "containers", 0)
 PATH = "spec.template.spec.containers[0]"
@@ -83,12 +85,15 @@ EXPOSURE_CASES = (
         _PATCH,
         {"spec": {"externalIPs": ["192.0.2.1"], "ports": [{"port": 80}]}},
     ),
-    _public("unknown ports of an engine", f"{PATH}.ports", DEPLOYMENT, _engine(ports=UNKNOWN)),
+    _public(
+        "unknown ports of an engine", f"{PATH}.ports", DEPLOYMENT, _engine(ports=UNKNOWN), PROBES
+    ),
     _public(
         "an unknown port of an engine",
         f"{PATH}.ports[0].hostPort",
         DEPLOYMENT,
         _engine(ports=[UNKNOWN]),
+        PROBES,
     ),
     _public("an unknown list", "items", _LIST, {"items": UNKNOWN}, CREDENTIALS, IMAGE),
     _public("an unknown item", "items[0]", _LIST, {"items": [UNKNOWN]}, CREDENTIALS, IMAGE),
@@ -240,7 +245,7 @@ _KSERVE = "kubernetes:serving.kserve.io/v1beta1:InferenceService"
 _WORKFLOW = "kubernetes:argoproj.io/v1alpha1:Workflow"
 _TASK = "kubernetes:tekton.dev/v1:Task"
 CUSTOM_CASES = tuple(
-    Case(IMAGE, "bypass", title, kind, {"spec": spec}, path, (LENGTH, CREDENTIALS))
+    Case(IMAGE, "bypass", title, kind, {"spec": spec}, path, (LENGTH, CREDENTIALS, RANGES))
     for title, kind, spec, path in (
         ("a model", _KSERVE, {"predictor": {"model": _MODEL}}, "spec.predictor.model.image"),
         (
@@ -259,5 +264,5 @@ CASES = (
     *LENGTH_CASES,
     *CREDENTIAL_CASES,
     *CUSTOM_CASES,
-    _public("no ports of an engine", "", DEPLOYMENT, drop(ENGINE, *CONTAINER, "ports")),
+    _public("no ports of an engine", "", DEPLOYMENT, drop(ENGINE, *CONTAINER, "ports"), PROBES),
 )

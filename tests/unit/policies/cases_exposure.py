@@ -20,9 +20,15 @@ PARTS = "app.kubernetes.io"
 
 
 def _case(
-    group: Group, title: str, properties: Json, path: str = TYPE, kind: str = SERVICE
+    group: Group,
+    title: str,
+    properties: Json,
+    path: str = TYPE,
+    kind: str = SERVICE,
+    *,
+    also: tuple[str, ...] = (),
 ) -> Case:
-    return Case(POLICY, group, title, kind, properties, "" if group == "good" else path)
+    return Case(POLICY, group, title, kind, properties, "" if group == "good" else path, also)
 
 
 def _public(**spec: object) -> Json:
@@ -69,13 +75,19 @@ CASES = (
         put(_FOREIGN, "spec", "containers", 0, "args", value=["m", "--max-model-len=1"]),
         "spec.hostNetwork",
         _POD,
+        also=(
+            *("ml-04-tp-matches-gpus", "ml-06-engine-ranges", "rl-01-probes"),
+            *("rl-02-drain", "rl-07-cache-volume"),
+        ),
     ),
-    _case(
+    Case(
+        POLICY,
         "bypass",
         "an engine known by its image alone",
+        _POD,
         put(_FOREIGN, "spec", "containers", 0, "image", value=f"ollama/ollama@sha256:{DIGEST}"),
         "spec.hostNetwork",
-        _POD,
+        ("ax-03-ollama-dev-only",),
     ),
     _case("good", "inside the cluster", ENGINE_SERVICE),
     _case("good", "headless", put(ENGINE_SERVICE, "spec", "clusterIP", value="None")),

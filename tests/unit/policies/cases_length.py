@@ -8,11 +8,19 @@ POLICY = "ml-01-max-model-len-set"
 CONTAINER = ("spec", "template", "spec", "containers", 0)
 ARGS = (*CONTAINER, "args")
 PATH = "spec.template.spec.containers[0].args"
+REST = ("--gpu-memory-utilization=0.9", "--shutdown-timeout=60")
+BARE = ("ml-06-engine-ranges", "rl-02-drain", "rl-07-cache-volume")
+"""What `vllm serve m` alone breaks besides."""
+UNSEEN_FILE = (
+    *("ml-02-no-cap-escape", "ml-04-tp-matches-gpus", "ml-10-multinode-isolated"),
+    "ml-11-architecture-known",
+)
+"""What a file that nobody has seen may hold."""
 
 
 def _engine(*args: object, **container: object) -> Json:
     """The engine with other arguments after the model, and other keys of its container."""
-    changed = put(ENGINE, *ARGS, value=["Qwen/Qwen2.5-7B-Instruct", *args])
+    changed = put(ENGINE, *ARGS, value=["/models/m", *REST, *args])
     for key, value in container.items():
         changed = put(changed, *CONTAINER, key, value=value)
     return changed
@@ -49,20 +57,24 @@ GOOD = (
         "good",
         "a cli value over a file",
         _engine("--config", "f.yaml", "--max-model-len=4k"),
-        also=("ml-11-architecture-known",),
+        also=UNSEEN_FILE,
     ),
-    _case("good", "vllm serve in command", _commanded("vllm", "serve", "m", "--max-model-len=4k")),
+    _case(
+        "good",
+        "vllm serve in command",
+        _commanded("vllm", "serve", "/m", *REST, "--max-model-len=4k"),
+    ),
     _case(
         "good",
         "one plain shell command",
-        _commanded("sh", "-ec", "exec vllm serve m \\\n  --max-model-len 4096"),
+        _commanded("sh", "-ec", f"exec vllm serve /m {' '.join(REST)} \\\n  --max-model-len 4096"),
     ),
     _case(
         "good",
         "a module behind tini",
         _commanded(
             *("tini", "--", "python3", "-m", "vllm.entrypoints.openai.api_server"),
-            "--max-model-len=4096",
+            *("--model=/m", *REST, "--max-model-len=4096"),
         ),
     ),
     _case("good", "a benchmark is no server", _engine(command=["vllm"], args=_BENCH)),
@@ -74,13 +86,14 @@ GOOD = (
             *CONTAINER,
             value={"name": "load", "image": ENGINE_IMAGE, "command": ["hf", "download", "m"]},
         ),
+        also=("ph-07-gpu-taint-paired",),
     ),
 )
 
 BAD = (
     _case("bad", "absent", _engine()),
     _case("bad", "over the cap", _engine("--max-model-len", "32769")),
-    _case("bad", "no arguments at all", drop(ENGINE, *ARGS), _SHELL),
+    _case("bad", "no arguments at all", drop(ENGINE, *ARGS), _SHELL, BARE),
     _case("bad", "no number", _engine("--max-model-len", "1e6")),
     _case("bad", "nothing after it", _engine("--max-model-len")),
     _case("bad", "empty", _engine("--max-model-len=")),
@@ -122,13 +135,18 @@ BYPASSES = (
     _case("bypass", "a dotted key swallows", _engine("--hf-overrides.x", "--max-model-len=4096")),
     _case("bypass", "after two dashes", _engine("--", "--max-model-len=4096")),
     _case(
-        "bypass", "in command", _commanded("vllm", "serve", "m", "--max-model-len=99999"), _SHELL
+        "bypass",
+        "in command",
+        _commanded("vllm", "serve", "m", "--max-model-len=99999"),
+        _SHELL,
+        BARE,
     ),
     _case(
         "bypass",
         "a shell script",
         _commanded("sh", "-c", "vllm serve m --max-model-len 9M"),
         _SHELL,
+        BARE,
     ),
     _case(
         "bypass",
@@ -140,6 +158,7 @@ BYPASSES = (
         "bypass",
         "args ignored by a shell",
         _engine("--max-model-len=1", command=["sh", "-c", "vllm serve m"]),
+        also=BARE,
     ),
     _case(
         "bypass",
@@ -162,6 +181,7 @@ BYPASSES = (
         "a module",
         _commanded("python3", "-m", "vllm.entrypoints.openai.api_server", "--model", "m"),
         _SHELL,
+        BARE,
     ),
     _case("bypass", "another launcher", _commanded("torchrun", "serve.py"), _SHELL),
     _case(
@@ -179,6 +199,7 @@ BYPASSES = (
         "a wrapper",
         _commanded("env", "-u", "X", "vllm", "serve", "m"),
         _SHELL,
+        BARE,
     ),
 )
 
@@ -190,6 +211,7 @@ PROGRAMS = (
         "a grpc server",
         _commanded("python3", "-m", "vllm.entrypoints.grpc_server"),
         _SHELL,
+        BARE,
     ),
     _case(
         "bypass",

@@ -1,5 +1,6 @@
 """Known-good objects in the platform's own shape; every test changes one thing in one of them."""
 
+import copy
 from typing import Any
 
 from components.core.conventions import document_key, labels, selector
@@ -17,7 +18,7 @@ MODEL_KEY = "inference:platform.models.akko-coder"
 GATEWAY_KEY = "inference:platform.gateway"
 
 ARGUMENTS = ServeArguments(
-    model="Qwen/Qwen2.5-7B-Instruct",
+    model="/models/Qwen/Qwen2.5-7B-Instruct",
     settings={
         "served_model_name": ("akko-coder", "Qwen/Qwen2.5-7B-Instruct"),
         "max_model_len": 4096,
@@ -27,6 +28,12 @@ ARGUMENTS = ServeArguments(
     },
 )
 
+HEALTH: Json = {
+    "httpGet": {"path": "/health", "port": "http"},
+    "periodSeconds": 10,
+    "timeoutSeconds": 5,
+    "failureThreshold": 3,
+}
 ENGINE_POD: Json = {
     "initContainers": [
         {"name": "verify", "image": ENGINE_IMAGE, "command": ["python3", "-c", "print('cache')"]}
@@ -44,8 +51,26 @@ ENGINE_POD: Json = {
                 },
             ],
             "ports": [{"name": "http", "containerPort": 8000}],
-            "resources": {"limits": {"nvidia.com/gpu": "1"}, "requests": {"nvidia.com/gpu": "1"}},
+            "resources": {
+                "limits": {"nvidia.com/gpu": "1", "memory": "24Gi"},
+                "requests": {"nvidia.com/gpu": "1", "memory": "24Gi"},
+            },
+            "startupProbe": {**HEALTH, "failureThreshold": 90},
+            "readinessProbe": HEALTH,
+            "livenessProbe": {**HEALTH, "failureThreshold": 6},
+            "lifecycle": {"preStop": {"sleep": {"seconds": 15}}},
+            "volumeMounts": [
+                {"name": "models", "mountPath": "/models", "readOnly": True},
+                {"name": "shm", "mountPath": "/dev/shm"},
+            ],
         }
+    ],
+    "terminationGracePeriodSeconds": 105,
+    "nodeSelector": {"karpenter.sh/nodepool": "l4"},
+    "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
+    "volumes": [
+        {"name": "models", "persistentVolumeClaim": {"claimName": "akko-models"}},
+        {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}},
     ],
 }
 ENGINE_LABELS = labels("vllm", "akko-coder", "engine")
@@ -60,12 +85,29 @@ def deployment(pod: Json, pod_labels: dict[str, str], key: dict[str, str]) -> Js
         "metadata": {"name": "subject", "labels": pod_labels},
         "spec": {
             "replicas": 1,
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0}},
             "template": {"metadata": {"labels": pod_labels, "annotations": key}, "spec": pod},
         },
     }
 
 
 ENGINE = deployment(ENGINE_POD, ENGINE_LABELS, document_key("models", "akko-coder"))
+
+POD = ("spec", "template", "spec")
+CONTAINER = (*POD, "containers", 0)
+POD_PATH = "spec.template.spec"
+CONTAINER_PATH = f"{POD_PATH}.containers[0]"
+
+
+def engine(*words: object, pod: Json | None = None, **container: object) -> Json:
+    """The engine with further words on its line, and other keys of its container and its pod."""
+    changed = copy.deepcopy(ENGINE)
+    spec = changed["spec"]["template"]["spec"]
+    spec["containers"][0]["args"] += words
+    spec["containers"][0].update(container)
+    spec.update(pod or {})
+    return changed
+
 
 ENGINE_SERVICE: Json = {
     "apiVersion": "v1",

@@ -7,14 +7,20 @@ import pytest
 from policies.pack import POLICIES, RULES
 from tests.unit.policies import (
     cases_architecture,
+    cases_context,
     cases_credentials,
     cases_detours,
+    cases_environments,
     cases_exposure,
     cases_gateway,
     cases_gateway_config,
     cases_gateway_detours,
+    cases_gpus,
+    cases_groups,
     cases_image,
     cases_length,
+    cases_lifecycle,
+    cases_rollout,
 )
 from tests.unit.policies.analyzer import analyze
 from tests.unit.policies.cases import Case
@@ -25,16 +31,22 @@ CASES: tuple[Case, ...] = (
     *cases_gateway_config.CASES,
     *cases_gateway_detours.CASES,
     *cases_length.CASES,
+    *cases_context.CASES,
+    *cases_gpus.CASES,
+    *cases_groups.CASES,
+    *cases_lifecycle.CASES,
+    *cases_rollout.CASES,
     *cases_architecture.CASES,
     *cases_image.CASES,
     *cases_credentials.CASES,
     *cases_detours.CASES,
+    *cases_environments.CASES,
 )
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_a_case_is_refused_by_exactly_the_policies_it_is_about(case: Case) -> None:
-    found = analyze(case.type, case.properties)
+    found = analyze(case.type, case.properties, beside=case.beside)
     expected = {case.policy, *case.also} if case.path else set(case.also)
     assert {finding.policy for finding in found} == expected
     own = [finding.message for finding in found if finding.policy == case.policy]

@@ -14,21 +14,22 @@ def _findings(
     stack: str, change: dict[str, Any] | None = None, **more: object
 ) -> tuple[int, set[str]]:
     """Resources of a stack, and `policy: key to change` of what the pack finds."""
-    platform = document(stack) | more
+    platform: dict[str, Any] = {**document(stack), **more}
     platform["models"]["akko-coder"].update(change or {})
     rendered = render(platform, stack=stack, gateway_key=CANARY)
     found: set[str] = set()
-    for resource in rendered:
-        for item in analyze(resource.type, resource.inputs):
-            assert CANARY not in item.message
-            key = item.message.rpartition("; change ")[2].partition(" ")[0]
-            found.add(f"{item.policy}: {key}")
+    items = [item for one in rendered for item in analyze(one.type, one.inputs)]
+    whole = [(one.type, one.inputs) for one in rendered]
+    for item in (*items, *analyze("pulumi:pulumi:Stack", {}, beside=whole)):
+        assert CANARY not in item.message
+        key = item.message.rpartition("; change ")[2].partition(" ")[0]
+        found.add(f"{item.policy}: {key}")
     return len(rendered), found
 
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_a_real_stack_breaks_no_policy(stack: str) -> None:
-    """Rows A2 to A6."""
+    """Rows A2 to A6, B2, B3, B5, D6, D8 and D10."""
     resources, found = _findings(stack)
     assert resources > 10
     assert found == set()
@@ -61,6 +62,14 @@ def test_a_model_on_any_kind_of_storage_breaks_no_policy(cache: str) -> None:
                 "max_model_len": 32769,
             },
             "ml-01-max-model-len-set: inference:platform.models.akko-coder.max_model_len",
+        ),
+        (
+            {"cache": {"storage_class": "gp3", "access_mode": "ReadWriteOnce", "size_gib": 30}},
+            "rl-05-no-rollout-gap: inference:platform.models.akko-coder.replicas",
+        ),
+        (
+            {"startup_seconds": 200},
+            "rl-01-probes: inference:platform.models.akko-coder.startup_seconds",
         ),
     ],
 )

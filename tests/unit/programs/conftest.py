@@ -173,6 +173,23 @@ def preload(tmp_path: Path, hub: FileHub) -> Preload:
     return preload_with([sys.executable], tmp_path, hub.endpoint)
 
 
+def fill(volume: Path, revision: str = REVISION, source: str = SOURCE) -> Path:
+    """A model as a finished Job leaves it."""
+    folder = volume / source / revision
+    folder.mkdir(parents=True)
+    for path, content in repository().items():
+        (folder / path).write_bytes(content)
+    marker = {"source": source, "revision": revision, "files": locked(repository())["files"]}
+    (folder / ".complete").write_text(json.dumps(marker), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def offline(tmp_path: Path) -> Preload:
+    """Without any package, not even huggingface_hub, and without a hub."""
+    return preload_with([sys.executable, "-S"], tmp_path, "http://127.0.0.1:9")
+
+
 def wait_until(true: Callable[[], bool], within_seconds: float = 10) -> None:
     deadline = time.monotonic() + within_seconds
     while not true():

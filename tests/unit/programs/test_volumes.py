@@ -1,8 +1,7 @@
-"""What the program does with volumes: checks, copies, clears, shares them, and fills them up."""
+"""What the program does with volumes: checks them, shares them, and fills them up."""
 
 import errno
 import fcntl
-import json
 import shutil
 import subprocess
 import sys
@@ -14,8 +13,7 @@ from tests.unit.programs.conftest import (
     REVISION,
     SOURCE,
     Preload,
-    locked,
-    preload_with,
+    fill,
     repository,
     wait_until,
 )
@@ -23,23 +21,6 @@ from tests.unit.programs.hub_files import FileHub
 
 FIRST = "model-00001-of-00002.safetensors"
 pytestmark = pytest.mark.timeout(60)
-
-
-def fill(volume: Path, revision: str = REVISION, source: str = SOURCE) -> Path:
-    """A model as a finished Job leaves it."""
-    folder = volume / source / revision
-    folder.mkdir(parents=True)
-    for path, content in repository().items():
-        (folder / path).write_bytes(content)
-    marker = {"source": source, "revision": revision, "files": locked(repository())["files"]}
-    (folder / ".complete").write_text(json.dumps(marker), encoding="utf-8")
-    return folder
-
-
-@pytest.fixture
-def offline(tmp_path: Path) -> Preload:
-    """Without any package, not even huggingface_hub, and without a hub."""
-    return preload_with([sys.executable, "-S"], tmp_path, "http://127.0.0.1:9")
 
 
 def test_a_server_starts_on_what_a_job_finished(offline: Preload) -> None:
@@ -114,75 +95,6 @@ def test_a_name_that_leads_elsewhere_is_refused(offline: Preload, where: str, na
 def test_what_is_no_plan_is_refused(offline: Preload, key: str) -> None:
     offline.plan[key] = None
     assert "is no plan of this program" in offline.refuses("check")
-
-
-def test_a_copy_is_verified_and_marked(offline: Preload, tmp_path: Path) -> None:
-    fill(tmp_path / "shared")
-    offline.plan["from"] = str(tmp_path / "shared")
-    offline.succeeds("copy")
-    offline.is_served(repository())
-    assert "complete already, skipped" in offline.succeeds("copy")
-
-
-def test_a_copy_brings_what_the_hub_added_to_an_incomplete_lock(
-    offline: Preload, tmp_path: Path
-) -> None:
-    fill(tmp_path / "shared")
-    del offline.plan["models"][0]["files"][0]
-    offline.plan["models"][0]["complete"] = False
-    offline.plan["from"] = str(tmp_path / "shared")
-    offline.succeeds("copy")
-    offline.is_served(repository())
-
-
-def test_a_source_that_rotted_is_not_copied(offline: Preload, tmp_path: Path) -> None:
-    (fill(tmp_path / "shared") / FIRST).write_bytes(bytes(1_500_000))
-    offline.plan["from"] = str(tmp_path / "shared")
-    assert f"{FIRST} of team/model@111111111111 came twice" in offline.refuses("copy")
-    offline.is_not_served()
-
-
-def test_an_unfinished_source_is_not_copied(offline: Preload, tmp_path: Path) -> None:
-    (fill(tmp_path / "shared") / ".complete").unlink()
-    offline.plan["from"] = str(tmp_path / "shared")
-    assert "is not to be served: its .complete is not there" in offline.refuses("copy")
-    offline.is_not_served()
-
-
-def test_a_copy_goes_on_from_what_is_there(offline: Preload, tmp_path: Path) -> None:
-    fill(tmp_path / "shared")
-    part = offline.folder / ".partial" / FIRST
-    part.parent.mkdir(parents=True)
-    part.write_bytes(repository()[FIRST][:700_000])
-    offline.plan["from"] = str(tmp_path / "shared")
-    assert "deleted" not in offline.succeeds("copy")
-    offline.is_served(repository())
-
-
-def test_collect_removes_what_the_plan_does_not_name_and_nothing_else(
-    offline: Preload, tmp_path: Path
-) -> None:
-    kept, old = fill(offline.volume), fill(offline.volume, "2" * 40)
-    other = fill(offline.volume, "3" * 40, "another/model")
-    half_deleted = fill(offline.volume, ".gone-" + REVISION)
-    elsewhere = fill(tmp_path / "elsewhere", "4" * 40)
-    (old.parent / ("4" * 40)).symlink_to(elsewhere)
-    (offline.volume / "linked").symlink_to(tmp_path / "elsewhere" / "team")
-    (old / "inner").symlink_to(elsewhere)
-    spared = [
-        offline.volume / "lost+found" / "x" / ("5" * 40),
-        offline.volume / "team" / "model" / "main",
-        offline.volume / "team" / ("6" * 40),
-        offline.volume / "7777777" / "model" / ("7" * 39),
-    ]
-    for folder in spared:
-        folder.mkdir(parents=True)
-    out = offline.succeeds("collect")
-    assert out.count("removed ") == 3
-    assert not any(folder.exists() for folder in (old, other, half_deleted))
-    assert all(folder.is_dir() for folder in (kept, *spared))
-    assert len(list(elsewhere.iterdir())) == 5
-    offline.succeeds("check")
 
 
 def test_a_volume_that_is_too_small_is_known_before_anything_is_fetched(

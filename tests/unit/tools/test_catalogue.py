@@ -10,19 +10,23 @@ from tools.catalogue import (
     CRDS,
     KUBERNETES_PLUGIN_VERSION,
     MODULES,
+    OLLAMA,
     PULUMI_CLI,
+    SERVING,
+    CHeader,
     CrdFiles,
     Program,
     go_directive,
+    pinned,
 )
 
 
 def test_names_are_unique() -> None:
-    names = [tool.name for tool in ALL]
+    names = [tool.name for tool in (*ALL, *SERVING)]
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("tool", ALL, ids=lambda tool: tool.name)
+@pytest.mark.parametrize("tool", [*ALL, *SERVING], ids=lambda tool: tool.name)
 def test_every_module_folder_is_committed_with_its_checksums(tool: Program | CrdFiles) -> None:
     folder = MODULES / tool.folder
     assert (folder / "go.sum").stat().st_size > 0
@@ -35,6 +39,13 @@ def test_every_module_folder_is_committed_with_its_checksums(tool: Program | Crd
 def test_the_checksum_of_every_module_with_crds_is_committed(crds: CrdFiles) -> None:
     sums = (MODULES / crds.folder / "go.sum").read_text()
     assert f"{crds.module} {crds.version} h1:" in sums
+
+
+@pytest.mark.parametrize("header", OLLAMA.headers, ids=lambda header: header.name)
+def test_the_checksum_of_every_module_with_headers_is_committed(header: CHeader) -> None:
+    sums = (MODULES / header.folder / "go.sum").read_text()
+    module = header.file.module
+    assert f"{module} {pinned(header.folder, module)} h1:" in sums
 
 
 def test_engine_and_provider_match_the_python_packages() -> None:

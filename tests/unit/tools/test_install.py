@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.tools.workshop import Workshop, wait_until
 from tools import install, store
-from tools.catalogue import CONTROL_PLANE, CRDS, ETCD, KWOK, MODULES, PULUMI_CLI
+from tools.catalogue import CONTROL_PLANE, CRDS, ETCD, KWOK, MODULES, OLLAMA, PULUMI_CLI
 from tools.install import ensure, main
 from tools.problem import ToolError
 from tools.store import MANIFEST, folder_of, key_of, sha256
@@ -97,21 +97,54 @@ def test_a_crd_folder_holds_crd_files_alone(workshop: Workshop) -> None:
     assert [file.name for file in ensure([crds])["keda-crds"].iterdir()] == ["one.yaml"]
 
 
+def test_c_headers_lie_where_the_sources_look_for_them_and_only_then_is_c_compiled(
+    workshop: Workshop,
+) -> None:
+    """Ollama's module lacks some; every other tool is built without C."""
+    common = workshop.root / "module" / "llama" / "llama.cpp" / "common"
+    common.mkdir(parents=True)
+    (common / "json.hpp").write_text("json")
+    (common / "stb_image.h").write_text("stb")
+    (workshop.root / "module" / "miniaudio.h").write_text("audio")
+    seen, flags = workshop.root / "seen", workshop.root / "flags"
+    behaviour = f"""
+        echo "$CGO_CPPFLAGS" >> {flags}
+        echo "$CGO_ENABLED" >> {seen}
+        for name in nlohmann/json.hpp nlohmann/json_fwd.hpp stb/stb_image.h miniaudio/miniaudio.h
+        do [ -n "$CGO_CPPFLAGS" ] && cat "${{CGO_CPPFLAGS#-I}}/$name" >> {seen}
+        done
+    """
+    workshop.go(behaviour)
+    ensure([OLLAMA])
+    assert seen.read_text() == "1\njsonjsonstbaudio"
+    shutil.rmtree(folder_of(OLLAMA))
+    ensure([OLLAMA])
+    first, second = flags.read_text().splitlines()
+    assert first == second  # else Go would compile everything again after an interruption
+    seen.write_text("")
+    ensure([ETCD])
+    assert seen.read_text() == "0\n"
+    assert [file.name for file in folder_of(OLLAMA).iterdir() if file.name != MANIFEST] == [
+        "ollama"
+    ]
+
+
 def test_a_changed_module_folder_is_another_tool(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert workshop.root == tmp_path
     copy = tmp_path / "modules"
     shutil.copytree(MODULES, copy)
-    before = {tool: key_of(tool) for tool in (ETCD, KWOK, PULUMI_CLI)}
+    before = {tool: key_of(tool) for tool in (ETCD, KWOK, PULUMI_CLI, OLLAMA)}
     monkeypatch.setattr(store, "MODULES", copy)
     assert {tool: key_of(tool) for tool in before} == before  # the checkout's place is no matter
-    for folder in ("etcd", "language-host"):
+    for folder in ("etcd", "language-host", "ollama-headers"):
         with (copy / folder / "go.sum").open("a") as file:
             file.write("x\n")
     after = {tool: key_of(tool) for tool in before}
     assert after[ETCD] != before[ETCD]
     assert after[PULUMI_CLI] != before[PULUMI_CLI]  # its language host is built into its folder
+    assert after[OLLAMA] != before[OLLAMA]
     assert after[KWOK] == before[KWOK]
 
 
@@ -162,6 +195,7 @@ def test_a_failed_build_prints_the_last_lines_and_what_to_do(
         ("link: write: no space left on device", "the disk is full"),
         ("compile: signal: killed", "the machine ran out of memory"),
         ("verifying module: checksum mismatch", "not the one whose checksum is committed"),
+        ("cgo: C compiler 'gcc' not found: exec", "no compiler for it"),
     ],
 )
 def test_a_failed_build_is_explained_by_its_cause(

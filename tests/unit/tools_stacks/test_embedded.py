@@ -120,6 +120,7 @@ def test_the_lock_of_a_killed_run_is_lifted(desk: Desk, capsys: pytest.CaptureFi
         "stack",
         "preview",
         "cancel",
+        "stack",
         "refresh",
         "preview",
     ]

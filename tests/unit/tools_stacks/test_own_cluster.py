@@ -54,7 +54,8 @@ def _point(desk: Desk, server: str) -> None:
 
 def test_on_an_own_cluster_the_engine_keeps_the_users_settings(own: Desk) -> None:
     assert own.run("up", "--context=kind-akko") == 0
-    listed, made, (arguments, folder, environ) = own.calls()
+    listed, made, looked, (arguments, folder, environ) = own.calls()
+    assert looked[0][:2] == ["stack", "export"]
     assert listed[0][:2] == ["stack", "ls"]
     assert made[0][:3] == ["stack", "init", "dev"]
     assert arguments[0] == "up"

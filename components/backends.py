@@ -1,0 +1,55 @@
+"""What the gateway stands before: every model of the document, each alias once (row A5)."""
+
+from components.core.conventions import OLLAMA_PORT, VLLM_PORT
+from components.document import PlatformSettings, outside
+from components.identities import ollama_identity, vllm_identity
+from components.litellm import Backend
+
+
+def backends(settings: PlatformSettings) -> tuple[Backend, ...]:
+    """The gateway's models, derived from the document's (row A5): an alias stands in it once."""
+    on_vllm = [
+        Backend(
+            alias=alias,
+            litellm_model=f"hosted_vllm/{alias}",
+            api_base=f"http://{model.service_name}:{VLLM_PORT}/v1",
+            parameters={},
+            pod_labels=vllm_identity(alias, settings).selector,
+            port=VLLM_PORT,
+        )
+        for alias, model in settings.vllm_models.items()
+    ]
+    return (*on_vllm, *_ollama_backends(settings), *_external_backends(settings))
+
+
+def _ollama_backends(settings: PlatformSettings) -> tuple[Backend, ...]:
+    server = settings.ollama
+    if server is None:
+        return ()
+    return tuple(
+        Backend(
+            alias=alias,
+            litellm_model=f"ollama_chat/{model.source}",
+            api_base=f"http://{server.service_name}:{OLLAMA_PORT}",
+            parameters={"num_ctx": model.max_model_len},
+            pod_labels=ollama_identity(server, settings).selector,
+            port=OLLAMA_PORT,
+        )
+        for alias, model in settings.ollama_models.items()
+    )
+
+
+def _external_backends(settings: PlatformSettings) -> tuple[Backend, ...]:
+    return tuple(
+        Backend(
+            alias=alias,
+            litellm_model=model.provider_model,
+            api_base=model.api_base,
+            parameters={},
+            pod_labels={},
+            port=443,
+            key=model.secret,
+            host=outside.host(model),
+        )
+        for alias, model in settings.external_models.items()
+    )
