@@ -73,9 +73,10 @@ def test_words_and_variables_are_expanded_as_the_kubelet_does(tmp_path: Path) ->
         {"name": "B", "value": "$(A) two"},
         {"name": "C", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
     ]
-    program = "import os; print('$(B)|$(C)|$(D)|$$(A)|', sorted(os.environ))"
-    said = _log(_pod(program, env=env), tmp_path, secrets={"s": {"k": "hidden"}})
-    assert said.startswith("one two|hidden|$(D)|$(A)|")
+    program = "import os; print('$(B)|$(C)|$(D)|$$(A)|' + os.getcwd() + '|', sorted(os.environ))"
+    spec = _pod(program, env=env, workingDir="/state")
+    said = _log(spec, tmp_path, secrets={"s": {"k": "hidden"}})
+    assert said.startswith("one two|hidden|$(D)|$(A)|/state|")
     assert said.split("| ")[1] == "['A', 'B', 'C', 'LC_CTYPE', 'PATH']\n", "nothing leaks in"
 
 
