@@ -206,7 +206,8 @@ def _await_load(engine: Engine, running: int, waiting: int) -> None:
 def test_a_lower_priority_number_overtakes(engine: Engine) -> None:
     """Row B19: of two that wait, the later one with the smaller number is worked on first."""
     with ThreadPoolExecutor(4) as pool:
-        busy = [pool.submit(_finished_at, engine, 900, 0) for _ in range(_AT_ONCE)]
+        # Of different lengths, so that one place gets free and not both.
+        busy = [pool.submit(_finished_at, engine, tokens, 0) for tokens in (700, 1400)]
         _await_load(engine, _AT_ONCE, 0)
         late = pool.submit(_finished_at, engine, 200, 9)
         _await_load(engine, _AT_ONCE, 1)
