@@ -26,6 +26,8 @@ _ADAPTER = "akko-adapter"
 _AT_ONCE = 2
 _MOST = 8
 """Requests that are worked on or wait, together."""
+_STREAMS = 6
+"""Under load, and below the limit."""
 
 _CHAT = Variant(
     {
@@ -218,14 +220,20 @@ def test_a_lower_priority_number_overtakes(engine: Engine) -> None:
 
 
 def test_a_full_queue_answers_503(engine: Engine) -> None:
-    """Row B19: the limit counts what is worked on and what waits; 503 sends a gateway elsewhere."""
-    with ThreadPoolExecutor(_MOST) as pool:
-        busy = [pool.submit(_finished_at, engine, 500, 0) for _ in range(_MOST)]
-        _await_load(engine, _AT_ONCE, _MOST - _AT_ONCE)
-        refused = engine.post("/v1/completions", model="akko-coder", prompt="x", max_tokens=1)
-        assert refused.status_code == 503
-        assert all(task.result() for task in busy)
-    assert engine.metrics("vllm:admission_rejections_total") == (1,)
+    """Row B19: the limit counts what is worked on and what waits; 503 sends a gateway elsewhere.
+
+    The engine calls it approximate, so one more or less may get in.
+    """
+
+    def ask(_: int) -> int:
+        request = {"prompt": "hello", "max_tokens": 600, "ignore_eos": True}
+        return engine.post("/v1/completions", model="akko-coder", **request).status_code
+
+    with ThreadPoolExecutor(2 * _MOST) as pool:
+        answers = Counter(pool.map(ask, range(2 * _MOST)))
+    assert set(answers) == {200, 503}
+    assert abs(answers[200] - _MOST) <= 1
+    assert engine.metrics("vllm:admission_rejections_total") == (answers[503],)
 
 
 def test_sigterm_under_load_ends_every_stream_within_the_chain(
@@ -235,7 +243,7 @@ def test_sigterm_under_load_ends_every_stream_within_the_chain(
 
     Half of them come through the real gateway. Last in this module, for it ends the engine.
     """
-    tokens = 1600  # 26 s on two idle cores, of which the hook takes 15
+    tokens = 2200  # 27 s on two idle cores, of which the hook takes 15
 
     def stream(url: str) -> tuple[Answer, float]:
         answer = chat(url, "akko-coder", key=MASTER_KEY, max_tokens=tokens, ignore_eos=True)
@@ -243,18 +251,18 @@ def test_sigterm_under_load_ends_every_stream_within_the_chain(
 
     with (
         running_gateway(gateway("production"), litellm_python, engine.url, tmp_path) as front,
-        ThreadPoolExecutor(_MOST) as pool,
+        ThreadPoolExecutor(_STREAMS) as pool,
     ):
         chat(front.url, "akko-coder", key=MASTER_KEY, max_tokens=1)  # its first one takes seconds
-        urls = [engine.url, front.url] * (_MOST // 2)
+        urls = [engine.url, front.url] * (_STREAMS // 2)
         streams = [pool.submit(stream, url) for url in urls]
-        _await_load(engine, _AT_ONCE, _MOST - _AT_ONCE)
+        _await_load(engine, _AT_ONCE, _STREAMS - _AT_ONCE)
         begun = time.monotonic()
         end = engine.pod.stop()["vllm"]
         ended = time.monotonic()
         results = [future.result() for future in streams]
     whole = Counter((a.finish_reason, a.completion_tokens, a.done) for a, _ in results)
-    assert whole == {("length", tokens, True): _MOST}
+    assert whole == {("length", tokens, True): _STREAMS}
     assert (end.exit_code, end.killed) == (0, False)
     assert ended - begun < engine.pod.grace_seconds
     assert max(at for _, at in results) > ended - end.seconds, "SIGTERM came after the last stream"
