@@ -207,7 +207,9 @@ def _join_user() -> tuple[str, ...]:
 
 def _demote(user: tuple[int, int]) -> tuple[str, ...]:
     """No capability, no way to gain one, and the user where the caller may become another."""
+    # It ends with its runtime: becoming another user undoes what --kill-child of unshare asks for.
     dropped = ("setpriv", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all")
+    dropped = (*dropped, "--pdeathsig=KILL")
     if os.geteuid() != 0:
         return (*dropped, "--")
     return (*dropped, f"--reuid={user[0]}", f"--regid={user[1]}", "--clear-groups", "--")

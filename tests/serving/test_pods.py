@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from tests.serving.containers import ContainerError
@@ -153,6 +154,16 @@ def test_a_server_that_never_answers_uses_up_its_start_up_budget(tmp_path: Path)
         with pytest.raises(ContainerError, match="did not start within the budget"):
             pod.await_ready()
         assert 0.5 < time.monotonic() - begun < 5
+
+
+def test_nothing_of_a_container_outlives_its_pod(tmp_path: Path) -> None:
+    spec = _pod("import subprocess, time; subprocess.Popen(['sleep', '60']); time.sleep(60)")
+    with running_pod(spec, Cluster({"python": _PYTHON}), tmp_path) as pod:
+        while len(pod.only.processes()) < 2:
+            time.sleep(0.05)
+        processes = pod.only.processes()
+    _, alive = psutil.wait_procs(processes, timeout=5)
+    assert not alive
 
 
 @pytest.mark.parametrize(
