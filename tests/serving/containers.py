@@ -125,6 +125,7 @@ def start(
                 root=root,
                 user=user,
                 read_only=identity.get("readOnlyRootFilesystem", False),
+                folder=container.get("workingDir", "/"),
             ),
             env=variables,
             stdin=subprocess.DEVNULL,

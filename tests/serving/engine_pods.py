@@ -3,16 +3,17 @@
 `rendered_pod` is THE ONE PLACE where manifests come in.
 """
 
-import shutil
+import json
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
 
 from tests.rendering import document, of_kind, render
+from tests.serving import stand_ins
 from tests.serving.cpu import on_cpu, vllm_image
 from tests.serving.pods import Pod, running_pod
 from tests.serving.volumes import Cluster
@@ -72,27 +73,34 @@ class Variant:
     """A way to run a model.
 
     Attributes:
-        model: Which of the tiny models lies where the arguments look for the model.
-        arguments: What the manifest of such a document has beyond that of production.
-        others: Which of them lie at further paths below the volume's root.
+        settings: What the document of production says otherwise of its model.
+        tiny: Which of the tiny models stands in for which of the hub's.
+        instance_types: Of the pool that it is planned for.
     """
 
-    model: str
-    arguments: Sequence[str] = ()
-    others: Mapping[str, str] = field(default_factory=dict[str, str])
+    settings: Mapping[str, object]
+    tiny: Mapping[str, str]
+    instance_types: Sequence[str] = ("g6.2xlarge",)
 
 
-def rendered_pod(variant: Variant) -> dict[str, Any]:
-    """The pod of the engine as its stack renders it.
+def rendered_pod(variant: Variant) -> tuple[dict[str, Any], dict[str, dict[str, str]]]:
+    """The pod of the engine as its stack renders it, and the ConfigMaps of that stack.
 
     Args:
         variant: How the model is run.
     """
-    rendered = render(document("production"))
+    value = document("production")
+    (pool,) = value["node_pools"].values()
+    pool["instance_types"] = list(variant.instance_types)
+    (model,) = value["models"].values()
+    model |= variant.settings
+    for planned in ("cpu", "memory_gib"):
+        model.pop(planned)
+    rendered = render(value)
     pods = [item["spec"]["template"]["spec"] for item in of_kind(rendered, "Deployment")]
     (pod,) = [pod for pod in pods if pod["containers"][0]["name"] == "vllm"]
-    pod["containers"][0]["args"] += variant.arguments
-    return pod
+    maps = of_kind(rendered, "ConfigMap")
+    return pod, {item["metadata"]["name"]: item["data"] for item in maps}
 
 
 @contextmanager
@@ -107,20 +115,18 @@ def running_engine(
         python: Interpreter of vLLM's environment.
         folder: An empty folder.
     """
-    pod = rendered_pod(variant)
-    (container,) = pod["containers"]
-    model = PurePosixPath(container["args"][0]).relative_to(MODELS)
-    claim = folder / "claim"
-    for path, kind in {str(model): variant.model, **variant.others}.items():
-        shutil.copytree(tiny_models / kind, claim / path)
+    pod, maps = rendered_pod(variant)
+    claim, place = folder / "claim", folder / "pod"
+    place.mkdir()
+    tiny = {source: tiny_models / kind for source, kind in variant.tiny.items()}
+    for name, plan in stand_ins.plans(maps).items():
+        maps[name] = maps[name] | {stand_ins.PLAN: json.dumps(stand_ins.filled(plan, tiny, claim))}
     (name,) = (
         volume["persistentVolumeClaim"]["claimName"]
         for volume in pod["volumes"]
         if "persistentVolumeClaim" in volume
     )
-    cluster = Cluster({_IMAGE: vllm_image(python)}, claims={name: claim})
-    place = folder / "pod"
-    place.mkdir()
+    cluster = Cluster({_IMAGE: vllm_image(python)}, claims={name: claim}, config_maps=maps)
     with running_pod(on_cpu(pod), cluster, place) as running:
         running.await_ready()
         url = running.url(PORT)

@@ -17,7 +17,7 @@ _CHUNK = 65_536
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Pass bytes on until one side has no more, and say so to the other."""
-    with contextlib.suppress(ConnectionError):
+    with contextlib.suppress(OSError):
         while chunk := await reader.read(_CHUNK):
             writer.write(chunk)
             await writer.drain()
@@ -26,7 +26,7 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 async def _forward(port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """One connection; closed at once where nothing listens in here."""
-    with contextlib.suppress(ConnectionError):
+    with contextlib.suppress(OSError):
         try:
             inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
             await asyncio.gather(_pump(reader, inner_writer), _pump(inner_reader, writer))

@@ -135,6 +135,7 @@ def command(
     root: Path,
     user: tuple[int, int],
     read_only: bool,
+    folder: str = "/",
 ) -> list[str]:
     """The command line that runs `words` as the first process of a container.
 
@@ -148,11 +149,13 @@ def command(
         root: An empty folder to build the container's root on.
         user: User and group id.
         read_only: Whether the root file system cannot be written.
+        folder: Where it starts.
     """
     passwd = root.with_suffix(".passwd")
     passwd.write_text(
         f"root:x:0:0::/root:/bin/sh\n{image.user_name}:x:{user[0]}:{user[1]}::/:/bin/sh\n"
     )
+    inner = ["env", "-u", "PWD", "-C", folder, *_demote(user), *words]
     lines = [
         "set -e",
         f"mount -t tmpfs -o mode=755 tmpfs {root}",
@@ -167,7 +170,7 @@ def command(
         *_mount(Mount("/etc/passwd", passwd, read_only=True), root),
         *(line for mount in sorted(mounts, key=lambda m: m.path) for line in _mount(mount, root)),
         *([f"mount -o remount,bind,ro {root}"] if read_only else []),
-        f"exec chroot {root} env -u PWD {shlex.join([*_demote(user), *words])}",
+        f"exec chroot {root} {shlex.join(inner)}",
     ]
     return [
         *("nsenter", f"--target={network.process.pid}", "--net", *_join_user()),
@@ -204,7 +207,9 @@ def _join_user() -> tuple[str, ...]:
 
 def _demote(user: tuple[int, int]) -> tuple[str, ...]:
     """No capability, no way to gain one, and the user where the caller may become another."""
+    # It ends with its runtime: becoming another user undoes what --kill-child of unshare asks for.
     dropped = ("setpriv", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all")
+    dropped = (*dropped, "--pdeathsig=KILL")
     if os.geteuid() != 0:
         return (*dropped, "--")
     return (*dropped, f"--reuid={user[0]}", f"--regid={user[1]}", "--clear-groups", "--")

@@ -1,7 +1,7 @@
 """A streaming chat client that knows a whole answer from a truncated one."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,21 +62,30 @@ def chat(
         ) as response,
     ):
         response.raise_for_status()
-        for line in response.iter_lines():
-            if line.startswith("data: "):
+        for line in _lines(response):
+            if line.startswith(b"data: "):
                 had_text = bool(answer.text)
-                _read_event(line.removeprefix("data: "), answer)
+                _read_event(line.removeprefix(b"data: "), answer)
                 if answer.text and not had_text:
                     on_first_text()
     return answer
 
 
-def _read_event(data: str, answer: Answer) -> None:
-    if data == "[DONE]":
+def _lines(response: httpx.Response) -> Iterator[bytes]:
+    """Lines of an event stream; httpx's own end at further characters, such as U+0085."""
+    rest = b""
+    for chunk in response.iter_bytes():
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from (line.rstrip(b"\r") for line in lines)
+    yield rest
+
+
+def _read_event(data: bytes, answer: Answer) -> None:
+    if data == b"[DONE]":
         answer.done = True
         return
     event: dict[str, Any] = json.loads(data)
-    assert "error" not in event, f"the stream carries an error: {data}"
+    assert "error" not in event, f"the stream carries an error: {data!r}"
     for choice in event.get("choices", []):
         answer.text += choice["delta"].get("content") or ""
         answer.finish_reason = choice.get("finish_reason") or answer.finish_reason

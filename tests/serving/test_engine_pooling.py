@@ -16,8 +16,23 @@ from tests.serving.engine_pods import Engine, Variant, running_engine
 
 pytestmark = pytest.mark.timeout(1800)  # the first test may install vLLM
 
-_EMBED = Variant("embed", ("--runner=pooling",))
-_RERANK = Variant("rerank", ("--runner=pooling",))
+_EMBEDDER, _RERANKER = "Qwen/Qwen3-Embedding-0.6B", "BAAI/bge-reranker-v2-m3"
+_EMBED = Variant(
+    {
+        "source": _EMBEDDER,
+        "revision": "97b0c614be4d77ee51c0cef4e5f07c00f9eb65b3",
+        "task": "embed",
+    },
+    {_EMBEDDER: "embed"},
+)
+_RERANK = Variant(
+    {
+        "source": _RERANKER,
+        "revision": "953dc6f6f85a1b2dbfca4c34a2796e7dde08d41e",
+        "task": "rerank",
+    },
+    {_RERANKER: "rerank"},
+)
 _WIDTH = 256
 
 

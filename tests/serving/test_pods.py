@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from tests.serving.containers import ContainerError
@@ -73,9 +74,10 @@ def test_words_and_variables_are_expanded_as_the_kubelet_does(tmp_path: Path) ->
         {"name": "B", "value": "$(A) two"},
         {"name": "C", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
     ]
-    program = "import os; print('$(B)|$(C)|$(D)|$$(A)|', sorted(os.environ))"
-    said = _log(_pod(program, env=env), tmp_path, secrets={"s": {"k": "hidden"}})
-    assert said.startswith("one two|hidden|$(D)|$(A)|")
+    program = "import os; print('$(B)|$(C)|$(D)|$$(A)|' + os.getcwd() + '|', sorted(os.environ))"
+    spec = _pod(program, env=env, workingDir="/state")
+    said = _log(spec, tmp_path, secrets={"s": {"k": "hidden"}})
+    assert said.startswith("one two|hidden|$(D)|$(A)|/state|")
     assert said.split("| ")[1] == "['A', 'B', 'C', 'LC_CTYPE', 'PATH']\n", "nothing leaks in"
 
 
@@ -152,6 +154,16 @@ def test_a_server_that_never_answers_uses_up_its_start_up_budget(tmp_path: Path)
         with pytest.raises(ContainerError, match="did not start within the budget"):
             pod.await_ready()
         assert 0.5 < time.monotonic() - begun < 5
+
+
+def test_nothing_of_a_container_outlives_its_pod(tmp_path: Path) -> None:
+    spec = _pod("import subprocess, time; subprocess.Popen(['sleep', '60']); time.sleep(60)")
+    with running_pod(spec, Cluster({"python": _PYTHON}), tmp_path) as pod:
+        while len(pod.only.processes()) < 2:
+            time.sleep(0.05)
+        processes = pod.only.processes()
+    _, alive = psutil.wait_procs(processes, timeout=5)
+    assert not alive
 
 
 @pytest.mark.parametrize(

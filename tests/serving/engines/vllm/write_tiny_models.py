@@ -80,7 +80,9 @@ def write_model(kind: str, folder: Path) -> None:
         model = Qwen3Model(Qwen3Config(**shape, head_dim=64))
     else:
         model = Qwen3ForSequenceClassification(Qwen3Config(**shape, head_dim=64, num_labels=1))
-    model.to(torch.bfloat16).save_pretrained(folder)
+    # Not bfloat16: the kernels for it use AMX where a CPU says that it has that, and a process of
+    # a virtual machine was seen to end by SIGILL in them, at its first request.
+    model.to(torch.float16).save_pretrained(folder)
     words.save_pretrained(folder)
 
 
@@ -96,8 +98,8 @@ def write_adapter(folder: Path) -> None:
     for layer in range(_SHAPE["num_hidden_layers"]):
         for name, (outputs, inputs) in modules.items():
             key = f"base_model.model.model.layers.{layer}.self_attn.{name}"
-            tensors[f"{key}.lora_A.weight"] = torch.randn(_RANK, inputs, dtype=torch.bfloat16)
-            tensors[f"{key}.lora_B.weight"] = torch.randn(outputs, _RANK, dtype=torch.bfloat16)
+            tensors[f"{key}.lora_A.weight"] = torch.randn(_RANK, inputs, dtype=torch.float16)
+            tensors[f"{key}.lora_B.weight"] = torch.randn(outputs, _RANK, dtype=torch.float16)
     folder.mkdir(parents=True, exist_ok=True)
     save_file(tensors, folder / "adapter_model.safetensors")
     config = {
