@@ -96,9 +96,10 @@ def kill_after(
     ) as process:
         if at_work:
             # An earlier note may be there still: what counts is one that is made from now on.
-            wait_until(
-                lambda: process.poll() is not None or begun_changes(deployed, since), LONGEST
-            )
+            def is_at_work() -> bool:
+                return process.poll() is not None or begun_changes(deployed, since) != []
+
+            wait_until(is_at_work, LONGEST)
         with contextlib.suppress(subprocess.TimeoutExpired):
             return process.wait(timeout=seconds)
         others = engines(deployed) if plugins_too else []
