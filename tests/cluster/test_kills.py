@@ -11,7 +11,7 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,17 @@ from tests.cluster.stacks import (
     run_stacks,
     stacks_command,
 )
+from tools.control_plane.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(900)
 
 KILLS = 20
 SEED = int(os.environ.get("KILLS_SEED", random.SystemRandom().randrange(10**6)))
 """Another one with every run; KILLS_SEED repeats the moments of an earlier one."""
+CHANGING_SECONDS = 5.0
+"""The objects of a change are made within about so long; the rest is waiting for pods."""
+LONGEST = 240.0
+"""No preview takes longer, on a machine however busy."""
 MADE_BY_KUBERNETES = {"ConfigMap/kube-root-ca.crt", "ServiceAccount/default"}
 NEVER_OURS = {"Event", "Endpoints", "Lease", "PodMetrics"}
 
@@ -70,12 +75,17 @@ def ask_for(deployed: Deployed, number: int) -> None:
     deployed.change(edit)
 
 
-def kill_after(deployed: Deployed, seconds: float, *, plugins_too: bool) -> int | None:
+def kill_after(
+    deployed: Deployed, seconds: float, *, plugins_too: bool, at_work: bool = False
+) -> int | None:
     """Deploy and kill the command and its engine after so long; returns how it ended, if it did.
+
+    With `at_work` the time counts from the engine's first note of a change that it has begun.
 
     Plugins have process groups of their own: the signal that a terminal or a CI job sends to the
     command's group does not reach them, and one that is left alone still ends what it was at.
     """
+    since = state(deployed).get("pending_operations", [])
     command = stacks_command(*deployed.arguments, run_folder=deployed.run_folder)
     with subprocess.Popen(
         command,
@@ -84,6 +94,12 @@ def kill_after(deployed: Deployed, seconds: float, *, plugins_too: bool) -> int 
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     ) as process:
+        if at_work:
+            # An earlier note may be there still: what counts is one that is made from now on.
+            def is_at_work() -> bool:
+                return process.poll() is not None or begun_changes(deployed, since) != []
+
+            wait_until(is_at_work, LONGEST)
         with contextlib.suppress(subprocess.TimeoutExpired):
             return process.wait(timeout=seconds)
         others = engines(deployed) if plugins_too else []
@@ -92,6 +108,15 @@ def kill_after(deployed: Deployed, seconds: float, *, plugins_too: bool) -> int 
             with contextlib.suppress(psutil.NoSuchProcess):
                 other.kill()
     return None
+
+
+def begun_changes(deployed: Deployed, but: Sequence[Object] = ()) -> list[str]:
+    """What the engine has begun and not ended, by its own notes."""
+    return [
+        f"{entry['type']} {entry['resource']['urn'].rpartition('::')[2]}"
+        for entry in state(deployed).get("pending_operations", [])
+        if entry not in but
+    ]
 
 
 def engines(deployed: Deployed) -> list[psutil.Process]:
@@ -133,26 +158,31 @@ def objects_known(latest: Object) -> set[str]:
 def test_twenty_kills_at_random_moments_leave_nothing_behind(
     production: Deployed, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """kill -9 anywhere between a command's start and its usual end, twenty times in a row."""
+    """kill -9 anywhere between a command's start and its usual end, twenty times in a row.
+
+    Most of that time is the preview's, so every other kill waits until objects are being changed.
+    """
     moments = random.Random(SEED)
     usual = _usual_seconds(production)
     lines: list[str] = []
+    hits = 0
     for number in range(1, KILLS + 1):
         ask_for(production, number)
-        seconds = moments.uniform(0, usual)
-        ended = kill_after(production, seconds, plugins_too=moments.random() < 0.5)
+        at_work = number % 2 == 0
+        seconds = moments.uniform(0, CHANGING_SECONDS if at_work else usual)
+        plugins_too = moments.random() < 1 / 2
+        ended = kill_after(production, seconds, plugins_too=plugins_too, at_work=at_work)
         assert ended in (None, 0), f"seed {SEED}, kill {number}: exit code {ended}"
-        latest = state(production)
-        pending = [
-            f"{entry['type']} {entry['resource']['urn'].rpartition('::')[2]}"
-            for entry in latest.get("pending_operations", [])
-        ]
-        lines.append(f"{number:2} after {seconds:4.1f} s: {', '.join(pending) or '-'}")
+        interrupted = begun_changes(production)
+        hits += bool(interrupted)
+        when = f"{number:2} after {seconds:4.1f} s{' of work' if at_work else ''}"
+        lines.append(f"{when}: {', '.join(interrupted) or '-'}")
     last = production.up()
     with capsys.disabled():
         print(
             f"\nseed {SEED}, a deployment takes {usual:.1f} s; interrupted were", *lines, sep="\n"
         )
+    assert hits >= KILLS // 4, f"seed {SEED}: too few kills met the engine at work"
     assert last.returncode == 0, f"seed {SEED}\n{last.stdout}{last.stderr}"
     assert "pending operations" not in last.stdout
     _check_nothing_is_left(production)
