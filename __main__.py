@@ -30,5 +30,5 @@ platform = Platform(
 for text in filter(None, (warning, *platform.warnings)):
     pulumi.log.warn(text)
 pulumi.export("gateway", platform.gateway_url)
-pulumi.export("models", [*settings.models, *settings.gateway.model_aliases])
+pulumi.export("models", [*settings.aliases, *settings.gateway.model_aliases])
 pulumi.export("plan", platform.plan)

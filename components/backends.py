@@ -2,22 +2,28 @@
 
 from components.core.conventions import OLLAMA_PORT, VLLM_PORT
 from components.document import PlatformSettings, outside
+from components.gateway_config import Backend
 from components.identities import ollama_identity, vllm_identity
-from components.litellm import Backend
+
+_MODES = {"generate": "", "embed": "embedding", "rerank": "rerank", "classify": ""}
+"""LiteLLM's names of tasks; it has none for classification, which is for direct clients."""
 
 
 def backends(settings: PlatformSettings) -> tuple[Backend, ...]:
-    """The gateway's models, derived from the document's (row A5): an alias stands in it once."""
+    """The gateway's models, derived from the document's (row A5); an adapter is one of its own."""
     on_vllm = [
         Backend(
-            alias=alias,
-            litellm_model=f"hosted_vllm/{alias}",
+            alias=name,
+            litellm_model=f"hosted_vllm/{name}",
             api_base=f"http://{model.service_name}:{VLLM_PORT}/v1",
             parameters={},
             pod_labels=vllm_identity(alias, settings).selector,
             port=VLLM_PORT,
+            mode=_MODES[model.task],
+            salted=model.task == "generate" and model.prefix_caching == "per-tenant",
         )
         for alias, model in settings.vllm_models.items()
+        for name in (alias, *model.adapters)
     ]
     return (*on_vllm, *_ollama_backends(settings), *_external_backends(settings))
 

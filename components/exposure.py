@@ -19,6 +19,7 @@ PUBLIC_PATHS = (
     "/v1/completions",
     "/v1/responses",
     "/v1/embeddings",
+    "/v1/rerank",
     "/v1/models",
 )
 """What clients need of the OpenAI API; key, model and admin routes stay inside the cluster."""

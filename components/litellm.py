@@ -6,9 +6,8 @@ is not said here: backends are handed over, derived from the stack's models.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -23,7 +22,7 @@ from components.core.conventions import GATEWAY_PORT, HOSTS_OUTSIDE, PART_OF
 from components.core.drain import DrainChain
 from components.core.images import image
 from components.document.gateway import GatewaySettings
-from components.document.quantities import KeySecret
+from components.gateway_config import MASTER_KEY, Backend, gateway_files
 from components.network import (
     egress,
     ingress,
@@ -43,7 +42,6 @@ from components.pods import (
 )
 from components.workloads import HTTP, Identity, Replicas, server
 
-MASTER_KEY = "LITELLM_MASTER_KEY"
 USER = GROUP = 1000
 """Any user but root; nothing in the image belongs to it, and nothing has to."""
 
@@ -52,37 +50,6 @@ _HOME = "/home/litellm"
 _START_SECONDS = 600
 _KEEP_ALIVE_SECONDS = 75
 """Above the 60 s after which common proxies drop an idle connection: the proxy closes first."""
-
-
-@dataclass(frozen=True)
-class Backend:
-    """One model as the gateway sees it.
-
-    Attributes:
-        alias: What clients ask for.
-        litellm_model: LiteLLM's name of provider and model, `hosted_vllm/akko-coder`.
-        api_base: Address of the engine, in the form that the provider wants; None for a
-            provider's own.
-        parameters: Further parameters of the provider.
-        pod_labels: Labels of the engine's pods; empty for a provider outside the cluster.
-        port: TCP port on which they answer.
-        key: Secret of the provider's key; None for an engine of the stack, which asks for none.
-        host: Where prompts go outside the cluster; empty for an engine of the stack.
-    """
-
-    alias: str
-    litellm_model: str
-    api_base: str | None
-    parameters: Mapping[str, int]
-    pod_labels: Mapping[str, str]
-    port: int
-    key: KeySecret | None = None
-    host: str = ""
-
-    @property
-    def key_variable(self) -> str:
-        """Variable of the gateway that holds the provider's key."""
-        return f"PROVIDER_KEY_{self.alias.upper().replace('-', '_')}"
 
 
 class LiteLlmGateway(pulumi.ComponentResource):
@@ -115,13 +82,14 @@ class LiteLlmGateway(pulumi.ComponentResource):
             child,
         )
         network_policy(f"{who.name}-clients", who.namespace, client_egress(who), child)
-        config = json.dumps(gateway_config(settings, backends, drain), indent=2)
-        config_name = f"{who.name}-config-{hashlib.sha256(config.encode()).hexdigest()[:8]}"
+        files = gateway_files(settings, backends, drain)
+        content = hashlib.sha256(json.dumps(files).encode()).hexdigest()
+        config_name = f"{who.name}-config-{content[:8]}"
         k8s.core.v1.ConfigMap(
             f"{name}-config",
             metadata=who.metadata(config_name),
             immutable=True,
-            data={"config.yaml": config},
+            data=files,
             opts=child,
         )
         if key is not None:
@@ -149,52 +117,6 @@ def _noting(who: Identity, backends: Sequence[Backend]) -> Identity:
     hosts = sorted({backend.host for backend in backends if backend.host})
     note = {HOSTS_OUTSIDE: ",".join(hosts)} if hosts else {}
     return replace(who, annotations={**who.annotations, **note})
-
-
-def gateway_config(
-    settings: GatewaySettings, backends: Sequence[Backend], drain: DrainChain
-) -> dict[str, Any]:
-    """LiteLLM's configuration (written as JSON, which is YAML); the key comes by environment."""
-    return {
-        "model_list": [
-            {
-                "model_name": backend.alias,
-                "litellm_params": _provider_parameters(backend),
-            }
-            for backend in backends
-        ],
-        "router_settings": {
-            "num_retries": 1,
-            "timeout": drain.request_timeout_seconds,
-            "stream_timeout": drain.request_timeout_seconds,
-            "model_group_alias": dict(settings.model_aliases),
-            **_fallbacks(settings),
-        },
-        "litellm_settings": {
-            "request_timeout": drain.request_timeout_seconds,
-            "turn_off_message_logging": True,
-        },
-        "general_settings": {"master_key": f"os.environ/{MASTER_KEY}"},
-    }
-
-
-def _provider_parameters(backend: Backend) -> dict[str, Any]:
-    address = {"api_base": backend.api_base} if backend.api_base else {}
-    key = {"api_key": f"os.environ/{backend.key_variable}"} if backend.key else {}
-    return {"model": backend.litellm_model, **address, **key, **backend.parameters}
-
-
-def _fallbacks(settings: GatewaySettings) -> dict[str, Any]:
-    """Who answers instead; LiteLLM looks under the name that was asked for, so aliases count too.
-
-    Where none is named the key is left out, and the configuration stays as it was.
-    """
-    ways = dict(settings.fallbacks)
-    for name, alias in settings.model_aliases.items():
-        if alias in settings.fallbacks:
-            ways[name] = settings.fallbacks[alias]
-    listed = [{name: list(others)} for name, others in ways.items()]
-    return {"fallbacks": listed} if listed else {}
 
 
 def backend_egress(backends: Sequence[Backend]) -> list[NetworkPolicyEgressRuleArgsDict]:

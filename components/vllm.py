@@ -16,6 +16,7 @@ from components.core.drain import DrainChain
 from components.core.hardware import InstanceType
 from components.document import chat_template
 from components.document.plans import ModelPlan
+from components.document.vllm_model import VllmServerSettings
 from components.model_mount import ModelMount
 from components.network import group_rules, ingress, network_policy, policy_spec
 from components.preflight import preflight_config_name, preflight_files, preflight_plan
@@ -88,6 +89,7 @@ class VllmServer(pulumi.ComponentResource):
             placement.priority_class,
             preflight=_preflight(name, found, placement.machines, who, child),
             template=_template(name, found, who, child),
+            compiled=_compiled(name, settings, who, child),
         )
         if settings.nodes > 1:
             service = group_server(who, replicas, parts, child)
@@ -132,6 +134,31 @@ def _preflight(
         opts=opts,
     )
     return config_map
+
+
+def _compiled(
+    name: str, settings: VllmServerSettings, who: Identity, opts: pulumi.ResourceOptions
+) -> str | None:
+    """The claim for compiled kernels; its class is asked to let many nodes write."""
+    cache = settings.compile_cache
+    if cache is None:
+        return None
+    claim = f"{who.name}-compiled"
+    k8s.core.v1.PersistentVolumeClaim(
+        f"{name}-compiled",
+        metadata={
+            **who.metadata(claim),
+            # Where a class waits for the first consumer, that is the server, which comes later.
+            "annotations": {**who.annotations, "pulumi.com/skipAwait": "true"},
+        },
+        spec={
+            "storage_class_name": cache.storage_class,
+            "access_modes": ["ReadWriteMany"],
+            "resources": {"requests": {"storage": f"{cache.size_gib}Gi"}},
+        },
+        opts=opts,
+    )
+    return claim
 
 
 def _template(

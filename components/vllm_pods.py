@@ -32,6 +32,7 @@ from components.pods import (
     scratch,
 )
 from components.preflight import preflight_container, preflight_volume
+from components.volumes import claimed
 from components.workloads import HTTP
 
 USER, GROUP = 2000, 0
@@ -57,6 +58,7 @@ class PodParts:
         priority_class: Of the pods.
         preflight: ConfigMap of the GPU preflight.
         template: ConfigMap of a chat template of one's own.
+        compiled: Claim for compiled kernels.
     """
 
     found: ModelPlan
@@ -65,6 +67,7 @@ class PodParts:
     priority_class: str
     preflight: str
     template: str | None = None
+    compiled: str | None = None
 
     @property
     def settings(self) -> VllmServerSettings:
@@ -124,6 +127,7 @@ def _engine(parts: PodParts, *more: str) -> ContainerArgsDict:
             *parts.mount.mounts,
             *template,
             *mounts(home=_HOME, tmp="/tmp", shm="/dev/shm"),
+            *(mounts(compiled=f"{_HOME}/.cache/vllm") if parts.compiled else []),
         ],
     }
 
@@ -199,6 +203,7 @@ def _pod(parts: PodParts, container: ContainerArgsDict) -> PodSpecArgsDict:
         [
             *parts.mount.volumes,
             preflight_volume(parts.preflight),
+            *([claimed("compiled", parts.compiled)] if parts.compiled else []),
             *template,
             scratch("home", "10Gi"),
             scratch("tmp", "5Gi"),

@@ -179,6 +179,13 @@ class SnapshotCache(Settings):
     size_gib: _Size
 
 
+class CompileCacheSettings(Settings):
+    """A volume for compiled kernels, which a new pod then finds; shared by all replicas."""
+
+    storage_class: _Class
+    size_gib: Annotated[PositiveInt, Field(le=1024, description="Size of the volume, GiB.")] = 10
+
+
 ModelCache = Annotated[
     EbsCache | EfsCache | FsxCache | ClaimCache | S3Cache | NvmeCache | ImageCache | SnapshotCache,
     Field(discriminator="kind"),

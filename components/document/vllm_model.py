@@ -12,7 +12,7 @@ from components.core.settings import (
     ServiceName,
     Settings,
 )
-from components.document.cache import ModelCache
+from components.document.cache import CompileCacheSettings, ModelCache
 from components.document.quantities import Cpus, HubId, MemoryGib, Tokens
 from components.document.vllm_features import AdapterSettings, Speculation, TrafficClass
 
@@ -212,6 +212,13 @@ class VllmServerSettings(Settings):
     ] = None
     traffic: TrafficSettings = TrafficSettings()
     cache: Annotated[ModelCache, Field(description="Where the weights are kept.")]
+    compile_cache: Annotated[
+        CompileCacheSettings | None,
+        Field(
+            description="Where compiled kernels outlive a pod, on a class that many nodes mount; "
+            "left out, they outlive restarts of its container only."
+        ),
+    ] = None
     direct_clients: Annotated[
         tuple[DirectClient, ...], Field(description="Pods that may call without the gateway.")
     ] = ()

@@ -89,6 +89,12 @@ class PlatformSettings(Settings):
         return {a: m for a, m in self.models.items() if isinstance(m, OllamaModelSettings)}
 
     @property
+    def aliases(self) -> tuple[str, ...]:
+        """What clients may ask for: models, and adapters of them."""
+        adapters = (name for model in self.vllm_models.values() for name in model.adapters)
+        return (*self.models, *adapters)
+
+    @property
     def external_models(self) -> dict[str, ExternalModelSettings]:
         """Models of providers outside by alias."""
         return {a: m for a, m in self.models.items() if isinstance(m, ExternalModelSettings)}

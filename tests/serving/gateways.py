@@ -39,13 +39,18 @@ def with_upstream(config: Mapping[str, Any], url: str) -> dict[str, Any]:
     return changed
 
 
-def write_config(config: Mapping[str, Any], folder: Path) -> Path:
+def write_config(
+    config: Mapping[str, Any], folder: Path, hooks: Mapping[str, str] | None = None
+) -> Path:
     """The configuration file as the ConfigMap mounts it.
 
     Args:
         config: The configuration.
         folder: Where to write it.
+        hooks: Files that lie beside it.
     """
+    for name, text in (hooks or {}).items():
+        (folder / name).write_text(text, encoding="utf-8")
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(dict(config)), encoding="utf-8")
     return path
@@ -64,7 +69,8 @@ def running_gateway(
         folder: Empty folder for its files.
     """
     port = free_port()
-    config = write_config(with_upstream(container.config, upstream_url), folder)
+    there = with_upstream(container.config, upstream_url)
+    config = write_config(there, folder, container.hooks)
     args = replace_option(container.args, "--config", str(config))
     args = replace_option(args, "--port", str(port))
     with running(

@@ -5,7 +5,7 @@ send to the API server. Everything else in this folder reads the containers foun
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -30,6 +30,7 @@ class Container:
         readiness_path: Path of its readiness probe.
         liveness_path: Path of its liveness probe.
         config: Its mounted `config.yaml`; empty where it has none.
+        hooks: Other files beside it.
     """
 
     workload: str
@@ -38,6 +39,7 @@ class Container:
     readiness_path: str
     liveness_path: str
     config: Mapping[str, Any]
+    hooks: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def aliases(self) -> frozenset[str]:
@@ -86,11 +88,11 @@ def _containers(objects: Sequence[Mapping[str, Any]], name: str) -> Iterator[Con
             continue
         pod = item["spec"]["template"]["spec"]
         mounted = [
-            files[volume["configMap"]["name"]]["config.yaml"]
+            files[volume["configMap"]["name"]]
             for volume in pod["volumes"]
             if "config.yaml" in files.get(volume.get("configMap", {}).get("name"), {})
         ]
-        config: dict[str, Any] = yaml.safe_load(mounted[0]) if mounted else {}
+        config: dict[str, Any] = yaml.safe_load(mounted[0]["config.yaml"]) if mounted else {}
         for container in pod["containers"]:
             if container["name"] == name:
                 yield Container(
@@ -103,4 +105,10 @@ def _containers(objects: Sequence[Mapping[str, Any]], name: str) -> Iterator[Con
                     readiness_path=container["readinessProbe"]["httpGet"]["path"],
                     liveness_path=container["livenessProbe"]["httpGet"]["path"],
                     config=config,
+                    hooks={
+                        name: text
+                        for each in mounted
+                        for name, text in each.items()
+                        if name != "config.yaml"
+                    },
                 )

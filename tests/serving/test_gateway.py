@@ -1,5 +1,6 @@
 """The real LiteLLM accepts the rendered configuration and serves the aliases with it."""
 
+import re
 import signal
 import socket
 import subprocess
@@ -32,7 +33,7 @@ def _validate(
     return subprocess.run(
         [
             *(python.parent / "litellm", "--validate_config"),
-            *("--config", write_config(config, folder)),
+            *("--config", write_config(config, folder, container.hooks)),
         ],
         env=clean_environment(folder, container.environment),
         capture_output=True,
@@ -132,6 +133,23 @@ def test_an_alias_streams_from_its_backend(
         assert (arrived.path, arrived.body["model"]) == (_CHAT_PATHS[kind], model)
         # Ollama forgets what is beyond its context without a word, so it has to be told.
         assert arrived.body.get("options", {}).get("num_ctx") == parameters.get("num_ctx")
+
+
+def test_c4_a_tenant_has_prefix_caches_of_its_own_and_cannot_choose_another_s(
+    gateway: Server, container: Container, backend: Upstream
+) -> None:
+    """Row C4: vLLM gets the salt of who asks, whatever the request says; Ollama gets none."""
+    before = len(backend.received)
+    chosen = "of-another"
+    chat(gateway.url, "akko-coder", key=MASTER_KEY)
+    chat(gateway.url, "akko-coder", key=MASTER_KEY, cache_salt=chosen)
+    chat(gateway.url, "akko-coder", key=MASTER_KEY, extra_body={"cache_salt": chosen})
+    salts = [each.body.get("cache_salt") for each in backend.received[before:]]
+    if _parameters(container, "akko-coder")["model"].startswith("hosted_vllm/"):
+        assert len(set(salts)) == 1
+        assert re.fullmatch("[0-9a-f]{64}", str(salts[0]))
+    else:
+        assert not any(re.fullmatch("[0-9a-f]{64}", str(each)) for each in salts)
 
 
 def _parameters(container: Container, alias: str) -> Mapping[str, Any]:

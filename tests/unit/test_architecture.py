@@ -18,7 +18,7 @@ ALL = sorted(
     for path in (ROOT / folder).rglob("*.py")
     if "modules" not in path.parts and ".venv" not in path.parts
 )
-IN_THE_IMAGE = ("huggingface_hub",)
+IN_THE_IMAGE = ("huggingface_hub", "litellm")
 WIRING = ROOT / "components" / "platform.py"
 MOST_LINES = 300
 

@@ -72,6 +72,7 @@ def test_the_gateway_of_production_takes_its_backend_from_the_model() -> None:
                 "model": "hosted_vllm/akko-coder",
                 "api_base": "http://akko-akko-vllm:8000/v1",
             },
+            "model_info": {"salted_per_tenant": True},
         }
     ]
 
@@ -153,6 +154,7 @@ def test_the_gateway_answers_under_its_public_name_on_the_paths_of_clients_only(
         "/v1/chat/completions",
         "/v1/completions",
         "/v1/embeddings",
+        "/v1/rerank",
         "/v1/models",
         "/v1/responses",
     }

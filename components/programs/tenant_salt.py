@@ -1,0 +1,57 @@
+"""Gives each tenant a prefix cache of its own on servers that several share; a hook of LiteLLM.
+
+vLLM hashes a request's `cache_salt` into its blocks, so that prompts with another salt are never
+found by how fast they are answered. The gateway knows who asks; clients cannot choose the salt.
+"""
+
+import hashlib
+import hmac
+import os
+from collections.abc import Mapping
+from typing import Any, cast
+
+from litellm.integrations.custom_logger import CustomLogger
+
+MARK = "salted_per_tenant"
+"""Key of a deployment's `model_info` that asks for it."""
+
+
+class TenantSalt(CustomLogger):
+    """Adds the salt to what goes to a marked deployment, once it has been chosen."""
+
+    async def async_pre_call_deployment_hook(
+        self,
+        kwargs: dict[str, Any],
+        call_type: Any,  # noqa: ANN401, ARG002 - LiteLLM's own signature
+    ) -> dict[str, Any]:
+        """LiteLLM calls this before each request to a deployment, retries and fallbacks too."""
+        kwargs.pop("cache_salt", None)
+        body = _mapping(kwargs.get("extra_body"))
+        body.pop("cache_salt", None)
+        if _mapping(kwargs.get("model_info")).get(MARK):
+            body["cache_salt"] = salt(_tenant(kwargs), os.environ.get("LITELLM_MASTER_KEY", ""))
+        return {**kwargs, "extra_body": body} if body else kwargs
+
+
+def salt(tenant: str, secret: str) -> str:
+    """A salt that only who has the secret can tell.
+
+    Args:
+        tenant: Team, or key where there is no team.
+        secret: The gateway's key.
+    """
+    return hmac.new(secret.encode(), tenant.encode(), hashlib.sha256).hexdigest()
+
+
+def _tenant(kwargs: Mapping[str, Any]) -> str:
+    """The team that asks; a key without a team is a tenant of its own."""
+    known = {**_mapping(kwargs.get("litellm_metadata")), **_mapping(kwargs.get("metadata"))}
+    team, key = known.get("user_api_key_team_id"), known.get("user_api_key_hash")
+    return f"team {team}" if team else f"key {key}"
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return dict(cast("Mapping[str, Any]", value)) if isinstance(value, Mapping) else {}
+
+
+tenant_salt = TenantSalt()
