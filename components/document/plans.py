@@ -253,6 +253,8 @@ def _link_warnings(
             next(machine_plans(model, settings, parts, [each])).bounds for each in (machine, joined)
         )
         speeds = (slow.tokens_per_second, fast.tokens_per_second) if slow and fast else None
+        if speeds and speeds[1] <= speeds[0]:  # NVLink's own buffers leave fewer requests at once
+            speeds = None
         yield sentences.link_cost(key, settings, machine, speeds)
 
 

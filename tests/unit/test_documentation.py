@@ -10,6 +10,9 @@ import pytest
 import yaml
 
 from components.document import DocumentError, read_document
+from components.document.plans import plan_models
+from components.document.replacement import sentence
+from components.document.vllm_model import VllmServerSettings
 from policies.pack import POLICIES
 from tools.planner.bench import accuracy, describe_miss, summary
 from tools.planner.published_starts import read_starts
@@ -106,3 +109,25 @@ def test_the_accuracy_that_readme_claims_is_what_the_bench_prints() -> None:
         if "|" in row
     }
     assert told == {(row.id, describe_miss(row)) for row in compared if describe_miss(row)}
+
+
+def test_every_example_and_every_key_of_a_vllm_model_stands_in_readme() -> None:
+    section = README.split("### Examples")[1].split("###")[0]
+    named = set(re.findall(r"^\| `([\w.-]+\.yaml)`", section, flags=re.MULTILINE))
+    assert named == {path.name for path in (CHECKOUT / "examples").glob("*.yaml")}
+    assert {key for key in VllmServerSettings.model_fields if f"`{key}`" not in README} <= ELSEWHERE
+
+
+ELSEWHERE = {
+    *("engine", "source", "revision", "service_name", "service_type", "pool", "max_model_len"),
+    *("gpu_memory_utilization", "kv_cache_dtype", "dtype", "enforce_eager", "replicas", "traffic"),
+    *("cache", "tensor_parallel_over_pcie", "architecture"),
+}
+"""Keys of which README shows a use, or which `make schema` says enough of."""
+
+
+def test_the_sentence_about_replacement_is_the_program_s() -> None:
+    document = yaml.safe_load((CHECKOUT / "Pulumi.production.yaml").read_text(encoding="utf-8"))
+    settings = read_document(document["config"]["inference:platform"])
+    (found,) = plan_models(settings).values()
+    assert f"info: {sentence(settings, found)}" in README
