@@ -168,9 +168,15 @@ def _description(place: _Place) -> str:
     return ((field.description if field else None) or "").rstrip(".")
 
 
+_MOST_LISTED = 20
+"""Keys that are all named beside the one that is meant; more would hide it."""
+
+
 def _nearest(place: _Place, root: str) -> str:
     known = tuple(place.model.model_fields) if place.model else ()
     close = difflib.get_close_matches(place.path[-1][:_LONGEST], known, n=1)
+    if close and len(known) > _MOST_LISTED:
+        return f"did you mean {'.'.join((root, *place.path[:-1], close[0]))}?"
     near = f"did you mean {'.'.join((root, *place.path[:-1], close[0]))}? " if close else ""
     return f"{near}Possible here: {', '.join(known)}"
 

@@ -108,6 +108,7 @@ def test_an_image_by_the_tag_latest_is_refused_by_policy(
         for workload, container in (
             ("akko-akko-vllm", "containers[0]"),
             ("akko-akko-vllm", "initContainers[0]"),
+            ("akko-akko-vllm", "initContainers[1]"),
             (collect, "containers[0]"),
             (preload, "containers[0]"),
         )
