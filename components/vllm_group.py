@@ -38,7 +38,7 @@ def group_server(
     Returns:
         The Service, which leads to the groups' leaders.
     """
-    server_account(who, opts)
+    server_account(who, opts, parts.mount.account_annotations)
     CustomResource(
         f"{who.name}-group",
         api_version="leaderworkerset.x-k8s.io/v1",

@@ -5,12 +5,13 @@ from types import MappingProxyType
 
 from components.core.architecture import Architecture
 from components.core.drain import DrainChain
-from components.core.engine_args import PINNED_VERSION, effective, flags, parsers
+from components.core.engine_args import PINNED_VERSION, effective, parsers
 from components.core.model_lock import LockedModel
 from components.document import chat_template
+from components.document.cache import is_shared
 from components.document.parts import Parts
 from components.document.sentences import nearest
-from components.document.serve_line import OWNED, serve_arguments
+from components.document.serve_line import OWNED, serve_arguments, streams
 from components.document.vllm_features import DraftSettings, MtpSettings
 from components.document.vllm_model import VllmServerSettings
 
@@ -58,6 +59,8 @@ def disagreements(
 ) -> Iterator[str]:
     """Everything that is wrong with one model's settings whatever its hardware, a sentence each."""
     yield from _parallel(key, settings, architecture)
+    yield from _cache(key, settings)
+    yield from _queue(key, settings)
     yield from _task(key, settings)
     yield from _adapters(key, settings, lock, parts)
     yield from _speculation(key, settings, architecture, parts)
@@ -110,6 +113,35 @@ def _parallel(key: str, settings: VllmServerSettings, architecture: Architecture
         yield f"{key}.expert_parallel is true, but {settings.source} has no experts: leave it out"
 
 
+def _cache(key: str, settings: VllmServerSettings) -> Iterator[str]:
+    """What the weights' place has to give to pods on other nodes, and to weights beside them."""
+    if settings.nodes > 1 and not is_shared(settings.cache):
+        yield (
+            f"{key}.cache.kind is {settings.cache.kind!r} on {settings.nodes} nodes, but one node "
+            "at a time mounts such a volume and each pod of a group is on another: take efs, fsx, "
+            "or a claim whose access_mode is ReadWriteMany"
+        )
+    if not streams(settings.cache):
+        return
+    beside = ["adapters"] if settings.adapters else []
+    beside += ["speculation"] if isinstance(settings.speculation, DraftSettings) else []
+    for name in beside:
+        yield (
+            f"{key}.cache.reader is 'streamer', by which the engine reads the model alone, not "
+            f"what {key}.{name} loads beside it: set reader to mountpoint"
+        )
+
+
+def _queue(key: str, settings: VllmServerSettings) -> Iterator[str]:
+    queued, running = settings.max_num_queued_reqs, settings.max_num_seqs
+    if queued is not None and running is not None and queued < running:
+        yield (
+            f"{key}.max_num_queued_reqs is {queued}, which counts running requests too, but "
+            f"{key}.max_num_seqs is {running}: raise it to {running} or more, so that a step can "
+            "be full"
+        )
+
+
 _FOR_ANSWERS = ("adapters", "speculation", "reasoning_parser", "tool_call_parser", "chat_template")
 
 
@@ -133,24 +165,15 @@ def _adapters(
             f"{key}.max_loras is {settings.max_loras}, but there are {len(settings.adapters)} "
             f"adapters: lower it, or leave it out"
         )
-    for name, adapter in parts.adapters.items():
-        base = adapter.config.get("base_model_name_or_path")
-        if "r" not in adapter.config:
+    for name, part in parts.adapters.items():
+        where = f"{key}.adapters.{name}.source is {part.source}"
+        if part.adapter is None:
+            yield f"{where}, which is no LoRA adapter: a model of its own belongs below models"
+        elif part.adapter.base != lock.source:
             yield (
-                f"{key}.adapters.{name}.source is {adapter.source}, which is no LoRA adapter: a "
-                "model of its own belongs below models"
+                f"{where}, an adapter of {part.adapter.base}, but {key}.source is {lock.source}: "
+                "take an adapter of that model"
             )
-        elif base != lock.source:
-            yield (
-                f"{key}.adapters.{name}.source is {adapter.source}, an adapter of {base}, but "
-                f"{key}.source is {lock.source}: take an adapter of that model"
-            )
-    rank, known = parts.lora_rank, flags()["max_lora_rank"].choices or ()
-    if rank and rank not in known:
-        yield (
-            f"{key}.adapters ask for rank {rank}, but vLLM {PINNED_VERSION} knows "
-            f"{', '.join(str(each) for each in known)}: take adapters of a smaller rank"
-        )
 
 
 def _speculation(
