@@ -61,15 +61,18 @@ def disagreements(
     yield from _parallel(key, settings, architecture)
     yield from _cache(key, settings)
     yield from _queue(key, settings)
-    yield from _task(key, settings)
-    yield from _adapters(key, settings, lock, parts)
+    yield from _task(key, settings, lock)
+    misplaced = tuple(_adapters(key, settings, lock, parts))
+    yield from misplaced
     yield from _speculation(key, settings, architecture, parts)
     yield from _parsers(key, settings)
     yield from _pictures(key, settings, architecture)
     if settings.chat_template:
         yield from chat_template.problems(f"{key}.chat_template", settings.chat_template)
     unsafe = tuple(_unsafe(key, settings))
-    yield from unsafe or _refused(key, settings, parts)
+    yield from unsafe
+    if not unsafe and not misplaced:
+        yield from _refused(key, settings, parts)
 
 
 def _parallel(key: str, settings: VllmServerSettings, architecture: Architecture) -> Iterator[str]:
@@ -99,7 +102,7 @@ def _parallel(key: str, settings: VllmServerSettings, architecture: Architecture
             f"{key}.efa_devices is {settings.efa_devices}, but the GPUs of one node need no "
             "network: leave it out"
         )
-    if settings.efa_devices and settings.image is None:
+    elif settings.efa_devices and settings.image is None:
         yield (
             f"{key}.efa_devices is {settings.efa_devices}, but the published image has no EFA "
             f"libraries: name one that has them as {key}.image, or leave efa_devices out"
@@ -140,13 +143,27 @@ def _queue(key: str, settings: VllmServerSettings) -> Iterator[str]:
             f"{key}.max_num_seqs is {running}: raise it to {running} or more, so that a step can "
             "be full"
         )
+    step = settings.max_num_batched_tokens
+    if settings.chunked_prefill is False and step is not None and step < settings.max_model_len:
+        yield (
+            f"{key}.chunked_prefill is false, so that a prompt goes into one step, but "
+            f"{key}.max_num_batched_tokens is {step} and max_model_len {settings.max_model_len}: "
+            "raise it to that, or leave one of them out"
+        )
 
 
+_SCORES = ("rerank", "classify")
 _FOR_ANSWERS = ("adapters", "speculation", "reasoning_parser", "tool_call_parser", "chat_template")
 
 
-def _task(key: str, settings: VllmServerSettings) -> Iterator[str]:
-    """What only makes sense for a model that writes."""
+def _task(key: str, settings: VllmServerSettings, lock: LockedModel) -> Iterator[str]:
+    """What a model can be asked for, and what only makes sense for one that writes."""
+    own = settings.architecture or str(next(iter(lock.config.get("architectures") or ()), ""))
+    if own.endswith("ForSequenceClassification") and settings.task not in _SCORES:
+        yield (
+            f"{key}.task is {settings.task!r}, but {settings.source} is a {own}, which scores "
+            f"texts: set it to {' or '.join(_SCORES)}"
+        )
     if settings.task == "generate":
         return
     for name in _FOR_ANSWERS:
@@ -187,17 +204,40 @@ def _speculation(
             "possible are ngram, and draft_model or eagle3 with a source"
         )
     if isinstance(asked, DraftSettings) and parts.draft is not None:
-        vocabulary = parts.draft.config.get("vocab_size")
-        if asked.method == "draft_model" and vocabulary != architecture.vocab_size:
-            yield (
-                f"{where}.source is {asked.source}, whose vocabulary of {vocabulary} tokens is not "
-                f"the {architecture.vocab_size} of {settings.source}: a draft shares its tokenizer"
-            )
-        if asked.method == "draft_model" and settings.pipeline_parallel > 1:
-            yield (
-                f"{where}.method is 'draft_model', which the engine runs on one pipeline stage "
-                f"only: set {key}.pipeline_parallel to 1, or leave speculation out"
-            )
+        yield from _draft(key, settings, asked, parts.draft, architecture.vocab_size)
+
+
+def _draft(
+    key: str,
+    settings: VllmServerSettings,
+    asked: DraftSettings,
+    draft: LockedModel,
+    vocabulary: int,
+) -> Iterator[str]:
+    where = f"{key}.speculation"
+    if draft.adapter is not None:
+        yield f"{where}.source is {asked.source}, a LoRA adapter: it belongs below {key}.adapters"
+    elif asked.method == "eagle3" and not _is_head(draft):
+        yield (
+            f"{where}.source is {asked.source}, which is no EAGLE-3 head: set {where}.method to "
+            "draft_model, or name a head that was trained for the model"
+        )
+    elif asked.method == "draft_model" and draft.config.get("vocab_size") != vocabulary:
+        yield (
+            f"{where}.source is {asked.source}, whose vocabulary of "
+            f"{draft.config.get('vocab_size')} tokens is not the {vocabulary} of "
+            f"{settings.source}: a draft shares its tokenizer"
+        )
+    if asked.method == "draft_model" and settings.pipeline_parallel > 1:
+        yield (
+            f"{where}.method is 'draft_model', which the engine runs on one pipeline stage "
+            f"only: set {key}.pipeline_parallel to 1, or leave speculation out"
+        )
+
+
+def _is_head(draft: LockedModel) -> bool:
+    """Heads are called so, or have a vocabulary of their own for what they guess."""
+    return "Eagle3" in str(draft.config.get("architectures")) or "draft_vocab_size" in draft.config
 
 
 def _parsers(key: str, settings: VllmServerSettings) -> Iterator[str]:
