@@ -54,6 +54,20 @@ _DRAFT_PATH = f"/models/{QWEN3_SMALL['source']}/{QWEN3_SMALL['revision']}"
 HEAD_CONFIG = {"architectures": ["LlamaForCausalLMEagle3"], "model_type": "llama"}
 """What a published head for EAGLE-3 says of itself."""
 
+OWN_LAYERS = {
+    "architectures": ["Glm4MoeForCausalLM"],
+    "model_type": "glm4_moe",
+    "n_routed_experts": 128,
+    "n_shared_experts": 0,
+    "first_k_dense_replace": 0,
+    "n_group": 1,
+    "topk_group": 1,
+    "routed_scaling_factor": 1.0,
+    "partial_rotary_factor": 0.5,
+    "num_nextn_predict_layers": 1,
+}
+"""A model with a layer that predicts further tokens, in the shape of the one with experts."""
+
 
 @dataclass(frozen=True)
 class Way:
@@ -100,6 +114,15 @@ WAYS: Mapping[str, Way] = {
     "no chunked prefill": Way(
         {"chunked_prefill": False, "max_num_batched_tokens": 4096},
         {"enable_chunked_prefill": False, "max_num_batched_tokens": 4096},
+    ),
+    "long prompts in one step": Way(
+        {"chunked_prefill": False, "max_model_len": 16_384}, {"enable_chunked_prefill": False}
+    ),
+    "guesses of its own layers": Way(
+        {**EXPERTS, **FOUR_GPUS, "speculation": {"method": "mtp", "tokens": 1}},
+        {"speculative_config": {"method": "mtp", "num_speculative_tokens": 1}},
+        FOUR_L40S,
+        {EXPERTS["source"]: OWN_LAYERS},
     ),
     "prefixes of each tenant": Way(
         {"prefix_caching": "per-tenant"}, {"enable_prefix_caching": None}
