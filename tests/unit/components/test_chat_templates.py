@@ -1,7 +1,9 @@
 """A chat template of one's own: tried on a short talk, kept in a ConfigMap, named to the engine."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -150,7 +152,7 @@ def test_a_template_is_mounted_where_the_engine_is_told_to_look(
         assert {"name": "template", "configMap": {"name": name}} in pod["volumes"]
 
 
-def _pods(rendered: tuple[Rendered, ...]) -> list[dict[str, object]]:
+def _pods(rendered: tuple[Rendered, ...]) -> list[Mapping[str, Any]]:
     groups = of_kind(rendered, "LeaderWorkerSet")
     if groups:
         template = groups[0]["spec"]["leaderWorkerTemplate"]

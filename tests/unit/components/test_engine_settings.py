@@ -1,7 +1,7 @@
 """What a model's keys are on its server's command line and in its pod."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -43,8 +43,8 @@ def _server(change: Change, machine: str) -> dict[str, Any]:
     return one(rendered, "Deployment", SERVER)["spec"]["template"]["spec"]
 
 
-def _plain(value: object) -> object:
-    return list(value) if isinstance(value, tuple) else value
+def _plain(value: Any) -> object:  # noqa: ANN401 - whatever a setting is
+    return list(cast("tuple[object, ...]", value)) if isinstance(value, tuple) else value
 
 
 @pytest.mark.parametrize("name", WAYS)

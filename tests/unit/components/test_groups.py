@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -48,13 +48,13 @@ def _engines(rendered: Sequence[Rendered]) -> tuple[Mapping[str, Any], Mapping[s
     return leader, worker
 
 
-def _keys(value: object) -> Iterator[str]:
+def _keys(value: Any) -> Iterator[str]:  # noqa: ANN401 - any part of a manifest
     """Every name of the API in a part of a manifest."""
     if isinstance(value, list):
-        for each in value:
+        for each in cast("list[Any]", value):
             yield from _keys(each)
-    if isinstance(value, Mapping):
-        for key, each in value.items():
+    if isinstance(value, dict):
+        for key, each in cast("dict[str, Any]", value).items():
             yield key
             if key not in _OWN_NAMES:
                 yield from _keys(each)

@@ -252,5 +252,8 @@ def config_of(source: str, altered: Mapping[str, Change]) -> dict[str, Any]:
 
 def named_sources(change: Change) -> Sequence[Mapping[str, str]]:
     """Hub id and revision of what a model's keys name: itself, adapters, draft."""
-    beside = [change.get("speculation") or {}, *change.get("adapters", {}).values()]
+    beside: list[Mapping[str, str]] = [
+        *change.get("adapters", {}).values(),
+        change.get("speculation", {}),
+    ]
     return [change, *(each for each in beside if "source" in each)]
