@@ -38,7 +38,7 @@ def group_server(
     Returns:
         The Service, which leads to the groups' leaders.
     """
-    server_account(who, opts)
+    server_account(who, opts, parts.mount.account_annotations)
     CustomResource(
         f"{who.name}-group",
         api_version="leaderworkerset.x-k8s.io/v1",
@@ -68,12 +68,14 @@ def group_spec(who: Identity, replicas: Replicas, parts: PodParts) -> dict[str, 
 
     All pods of a group are made at once: the engine's processes wait for each other, so none can be
     ready before all are there. A pod that restarts takes its group with it, because the others hold
-    layers of a conversation that is gone.
+    layers of a conversation that is gone. Each group gets a headless Service of its own, called
+    after its leader; one for all would be called as the Service to the leaders is.
     """
     drain = parts.drain
     return {
         "replicas": replicas.count,
         "startupPolicy": "LeaderCreated",
+        "networkConfig": {"subdomainPolicy": "UniquePerReplica"},
         "rolloutStrategy": {
             "type": "RollingUpdate",
             "rollingUpdateConfiguration": {

@@ -62,12 +62,13 @@ def problems(key: str, name: str) -> Iterator[str]:
 def _faults(key: str, name: str, template: str) -> Iterator[str]:
     from jinja2 import TemplateError, TemplateSyntaxError  # noqa: PLC0415 - only templates pay
 
+    failures = (TemplateError, ArithmeticError, AttributeError, LookupError, RecursionError)
     try:
         said = _render(template)
     except TemplateSyntaxError as error:
         yield f"{key} is {name!r}, which is no template, at line {error.lineno}: {error.message}"
         return
-    except (TemplateError, TypeError, ValueError, LookupError, AttributeError) as error:
+    except (*failures, TypeError, ValueError) as error:
         yield f"{key} is {name!r}, which fails on a short talk: {error}"
         return
     if _WORD not in said:

@@ -19,6 +19,7 @@ def disagreements(document: PlatformSettings) -> tuple[str, ...]:
         _ollama,
         ollama_plan.disagreements,
         _aliases,
+        _further_names,
         _fallbacks,
         _development_key,
         outside.disagreements,
@@ -108,6 +109,26 @@ def _aliases(document: PlatformSettings) -> Iterator[str]:
             yield f"{key} is {alias!r}, {_no_model(document)}"
         if name in document.models:
             yield f"{key} hides the model of that name: choose another name"
+
+
+def _further_names(document: PlatformSettings) -> Iterator[str]:
+    """Adapters are aliases of the gateway too; who calls a server directly uses its names."""
+    taken = {alias: f"{ROOT}.models.{alias}" for alias in document.models}
+    for name in document.gateway.model_aliases:
+        taken.setdefault(name, f"{ROOT}.gateway.model_aliases.{name}")
+    adapters = [(alias, name) for alias, m in document.vllm_models.items() for name in m.adapters]
+    for alias, name in adapters:
+        key = f"{ROOT}.models.{alias}.adapters.{name}"
+        if name in taken:
+            yield f"{key} has the name of {taken[name]}: choose another name"
+        taken.setdefault(name, key)
+    for alias, model in document.vllm_models.items():
+        for name in model.served_names:
+            if name in taken:
+                yield (
+                    f"{ROOT}.models.{alias}.served_names holds {name!r}, the name of "
+                    f"{taken[name]}: choose another name"
+                )
 
 
 def _fallbacks(document: PlatformSettings) -> Iterator[str]:

@@ -28,11 +28,15 @@ class Parts:
 
     @property
     def lora_rank(self) -> int:
-        """The least rank that the engine knows and all adapters fit into; 0 without any."""
-        needed = max((_rank(lock) for lock in self.adapters.values()), default=0)
+        """The least rank that the engine knows and all adapters fit into; 0 without any.
+
+        A lock holds no adapter of a rank above the largest that the engine knows.
+        """
+        locked = (lock.adapter for lock in self.adapters.values())
+        needed = max((adapter.rank for adapter in locked if adapter), default=0)
         choices = flags()["max_lora_rank"].choices or ()
         known = sorted(rank for rank in choices if isinstance(rank, int))
-        return next((rank for rank in known if rank >= needed), needed) if needed else 0
+        return next(rank for rank in known if rank >= needed) if needed else 0
 
 
 NO_PARTS = Parts()
@@ -60,8 +64,3 @@ def locked_parts(key: str, settings: VllmServerSettings) -> tuple[Parts, list[st
         else None
     )
     return Parts({name: lock for name, lock in adapters.items() if lock}, draft), missing
-
-
-def _rank(lock: LockedModel) -> int:
-    rank = lock.config.get("r", 0)
-    return rank if isinstance(rank, int) else 0

@@ -119,8 +119,11 @@ def plan_model(
     try:
         model = Model(lock.source, _architecture(key, settings, lock), lock.weight_bytes)
         plans = tuple(machine_plans(model, settings, parts, pool))
-    except (ArchitectureError, SizingError) as error:
+    except ArchitectureError as error:
         return ModelPlan(alias, settings, (), (plain(str(error)),))
+    except SizingError as error:
+        text = sentences.own_names(str(error))
+        return ModelPlan(alias, settings, (), (plain(f"{key}: {text}"),))
     host = host_share(settings, plans)
     fitting = {machine.name: machine for machine in pool if host and holds(machine, settings, host)}
     kept = tuple(each for each in plans if each.machine in fitting)

@@ -11,7 +11,11 @@ from components.core.sizing.verdict import Verdict
 from components.document.vllm_model import VllmServerSettings
 from components.document.whole import ROOT
 
-_NAMES = {"tensor_parallel_size": "tensor_parallel"}
+_NAMES = {
+    "tensor_parallel_size": "tensor_parallel",
+    "pipeline_parallel_size": "pipeline_parallel",
+    "data_parallel_size": "data_parallel",
+}
 """The engine's names of settings that the document calls otherwise."""
 _NVLINK = GPUS["a100-80gb"].nvlink_gb_per_s
 _MOST_NAMED = 3
@@ -90,6 +94,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"known are {shown}{' and others' if len(names) > _MOST_NAMED else ''}"
 
 
+def own_names(text: str) -> str:
+    """The planner's words with the document's keys instead of the engine's settings."""
+    for engine, own in _NAMES.items():
+        text = text.replace(engine, own)
+    return text
+
+
 def advice(key: str, pool: str, found: Plan, machine: InstanceType) -> tuple[str, ...]:
     """The plan's fixes as phrases with the key to change."""
     return tuple(_phrase(key, pool, fix, machine) for fix in found.fixes)
@@ -139,7 +150,4 @@ def _types(group: Sequence[Plan]) -> str:
 
 
 def _reason(found: Plan) -> str:
-    reason = found.fit.reason
-    for engine, own in _NAMES.items():
-        reason = reason.replace(engine, own)
-    return reason
+    return own_names(found.fit.reason)

@@ -145,7 +145,7 @@ class VllmServerSettings(Settings):
     ] = None
     max_num_queued_reqs: Annotated[
         Annotated[PositiveInt, Field(le=2**20)] | None,
-        Field(description="Requests that may wait; further ones get a 503 at once."),
+        Field(description="Requests that may wait or run; further ones get a 503 at once."),
     ] = None
     max_num_queued_tokens: Annotated[
         Annotated[PositiveInt, Field(le=2**31)] | None,
@@ -205,7 +205,7 @@ class VllmServerSettings(Settings):
         Field(description="Memory of the pod with its /dev/shm, GiB; left out, the plan's."),
     ] = None
     startup_seconds: Annotated[
-        Annotated[PositiveInt, Field(le=86_400)] | None,
+        Annotated[PositiveInt, Field(ge=300, le=86_400)] | None,
         Field(
             description="Loading, compiling and graphs, once weights are there; else the plan's."
         ),

@@ -70,10 +70,6 @@ def test_a_model_on_any_kind_of_storage_breaks_no_policy(cache: str) -> None:
             {"cache": {"kind": "claim", "storage_class": "gp3", "size_gib": 30}},
             "rl-05-no-rollout-gap: inference:platform.models.akko-coder.replicas",
         ),
-        (
-            {"startup_seconds": 200},
-            "rl-01-probes: inference:platform.models.akko-coder.startup_seconds",
-        ),
     ],
 )
 def test_a_stack_that_asks_for_too_much_is_told_which_key_to_change(
