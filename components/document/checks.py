@@ -71,7 +71,14 @@ def _names(document: PlatformSettings) -> Iterator[str]:
 def _taken(document: PlatformSettings, servers: set[str]) -> set[str]:
     """Names of accounts and network policies that are made anyway, or beside each server."""
     beside = {f"{name}-{role}" for name in servers for role in ("preload", "clients", "pods")}
-    return {"default", f"{document.namespace}-default-deny", f"{document.namespace}-dns", *beside}
+    leaders = {
+        f"{model.service_name}-{group}"
+        for model in document.vllm_models.values()
+        if model.nodes > 1
+        for group in range(model.replicas + 1)  # one more while groups are replaced by surge
+    }
+    closed = {f"{document.namespace}-{role}" for role in ("default-deny", "dns")}
+    return {"default", *closed, *beside, *leaders}
 
 
 def _namespace(document: PlatformSettings) -> Iterator[str]:
@@ -105,7 +112,7 @@ def _ollama(document: PlatformSettings) -> Iterator[str]:
 def _aliases(document: PlatformSettings) -> Iterator[str]:
     for name, alias in document.gateway.model_aliases.items():
         key = f"{ROOT}.gateway.model_aliases.{name}"
-        if alias not in document.models:
+        if alias not in document.aliases:
             yield f"{key} is {alias!r}, {_no_model(document)}"
         if name in document.models:
             yield f"{key} hides the model of that name: choose another name"
@@ -135,10 +142,10 @@ def _fallbacks(document: PlatformSettings) -> Iterator[str]:
     fallbacks = document.gateway.fallbacks
     for alias, others in fallbacks.items():
         key = f"{ROOT}.gateway.fallbacks.{alias}"
-        if alias not in document.models:
+        if alias not in document.aliases:
             yield f"{key} is of {alias!r}, {_no_model(document)}"
         for other in others:
-            if other not in document.models:
+            if other not in document.aliases:
                 yield f"{key} names {other!r}, {_no_model(document)}"
         circle = _circle(alias, fallbacks)
         if circle and alias == min(circle):  # each circle once
@@ -146,7 +153,7 @@ def _fallbacks(document: PlatformSettings) -> Iterator[str]:
 
 
 def _no_model(document: PlatformSettings) -> str:
-    return f"which is not among {ROOT}.models: {', '.join(document.models)}"
+    return f"which is not among {ROOT}.models: {', '.join(document.aliases)}"
 
 
 def _circle(start: str, fallbacks: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
