@@ -26,8 +26,8 @@ def together(*names: str) -> Document:
 
     Pools are called after their example; a model whose alias is taken gets a number.
     """
-    document = {**example(names[0]), "node_pools": {}, "models": {}}
-    pools, models = document["node_pools"], document["models"]
+    pools: Document = {}
+    models: Document = {}
     for name in names:
         found = example(name)
         pools |= {f"{name}-{pool}": value for pool, value in found["node_pools"].items()}
@@ -38,7 +38,7 @@ def together(*names: str) -> Document:
                 "pool": f"{name}-{model['pool']}",
                 "service_name": f"{model['service_name']}{number}",
             }
-    return document
+    return {**example(names[0]), "node_pools": pools, "models": models}
 
 
 def write_stack(project: Path, stack: str, document: Mapping[str, Any]) -> None:

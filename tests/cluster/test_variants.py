@@ -154,6 +154,7 @@ def test_weights_come_before_the_server_and_old_ones_go_after_it(
     servers = objects(variants.first, "Pod", service, "engine")
     fetched = objects(variants.first, "Job", service, "preload")
     collected = objects(variants.first, "Job", service, "collect")
+    assert service in variants.deployed.first.stdout  # the summary, for every kind of workload
     assert len(fetched) == len(collected) == (2 if service == "akko-akko-thinker" else 1)
     made = min(at(pod["metadata"]["creationTimestamp"]) for pod in servers)
     assert max(at(job["status"]["completionTime"]) for job in fetched) <= made
