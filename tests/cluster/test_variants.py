@@ -146,7 +146,8 @@ def test_every_example_is_ready_after_the_first_deployment(
     }
 
 
-@pytest.mark.parametrize("service", PODS)
+# The batch server may have given way to others meanwhile, and its pod be a later one.
+@pytest.mark.parametrize("service", sorted(PODS.keys() - {"akko-akko-embedder"}))
 def test_weights_come_before_the_server_and_old_ones_go_after_it(
     variants: Variants, service: str
 ) -> None:
