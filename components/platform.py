@@ -1,6 +1,7 @@
 """The wiring: a stack document in, the platform's components out, each told what it needs."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pulumi
@@ -22,13 +23,14 @@ from components.document.replacement import sentence as replacement_sentence
 from components.exposure import GatewayRoute
 from components.hub_token import HubTokenSecret, hub_environment
 from components.identities import gateway_identity, identity, ollama_identity, vllm_identity
+from components.job_placement import placed
 from components.litellm import LiteLlmGateway
 from components.model_cache import ModelCache, OldRevisions
 from components.model_volume import model_volumes
 from components.namespace import PlatformNamespace
 from components.network import other_namespace, same_namespace
 from components.node_pools import GpuNodePool
-from components.preload_pods import VolumeJob, placed
+from components.preload_pods import VolumeJob
 from components.priorities import ServingPriorities, priority_class
 from components.stored_models import stored_models
 from components.volumes import Place
@@ -139,7 +141,7 @@ def _vllm_server(
     server = vllm.VllmServer(
         alias,
         found,
-        who=vllm_identity(alias, settings),
+        who=replace(vllm_identity(alias, settings), weights=stored.weights),
         mount=stored.mount,
         callers=[*_engine_callers(settings), *direct],
         drain=drain,

@@ -13,19 +13,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pulumi_kubernetes.core.v1 import (
-    AffinityArgsDict,
     ContainerArgsDict,
     EnvVarArgsDict,
     KeyToPathArgsDict,
-    NodeSelectorRequirementArgsDict,
     PodSpecArgsDict,
     VolumeArgsDict,
     VolumeMountArgsDict,
 )
 
-from components.core.conventions import GPU_RESOURCE, PRELOAD_PROGRAM
+from components.core.conventions import PRELOAD_PROGRAM, WEIGHTS
 from components.core.model_lock import LockedModel
 from components.document.serve_line import MODELS
+from components.job_placement import placed
 from components.pods import environment, hardened_pod, mounts, resources, scratch
 from components.volumes import SHARED, VOLUME, Writable, claimed
 
@@ -73,6 +72,11 @@ class Preload:
     def files_gib(self) -> int:
         """Size of all files, GiB, rounded up."""
         return -(-sum(file.size for each in self.models for file in each.files) // _GIB)
+
+    @property
+    def weights(self) -> str:
+        """Digits that stand for the revisions of all models."""
+        return short_hash([[model.source, model.revision] for model in self.models])
 
     @property
     def config(self) -> dict[str, str]:
@@ -133,7 +137,13 @@ def fetch_pod(preload: Preload, volume: Writable) -> PodSpecArgsDict:
 
 
 def collect_pod(preload: Preload, volume: Writable) -> PodSpecArgsDict:
-    """The pod that removes every revision but those of the plan; it needs no network."""
+    """The pod that removes every revision but those of the plan; it needs no network.
+
+    Where one node holds the volume, it waits for the server's pod that reads that plan: only then
+    is the pod gone that read another one. The engine's word that a StatefulSet has rolled is not
+    enough; its provider may take the status of before the change for that of after it
+    (https://github.com/pulumi/pulumi-kubernetes/pull/4094).
+    """
     step = _step(
         preload,
         "collect",
@@ -141,7 +151,7 @@ def collect_pod(preload: Preload, volume: Writable) -> PodSpecArgsDict:
         memory_gib=1,
         disk_gib=_TMP_GIB + _LOG_GIB,
     )
-    return _job_pod(preload, volume, step, [])
+    return _job_pod(preload, volume, step, [], beside={WEIGHTS: preload.weights})
 
 
 def check_step(preload: Preload) -> ContainerArgsDict:
@@ -222,6 +232,8 @@ def _job_pod(
     volume: Writable,
     step: ContainerArgsDict,
     more: list[VolumeArgsDict],
+    *,
+    beside: Mapping[str, str] | None = None,
 ) -> PodSpecArgsDict:
     pod = hardened_pod(
         [step],
@@ -234,49 +246,7 @@ def _job_pod(
         uid=preload.uid,
         group=preload.gid,
     )
-    return placed(pod, volume)
-
-
-def placed(pod: PodSpecArgsDict, volume: Writable) -> PodSpecArgsDict:
-    """The pod of a Job where it can write to a volume.
-
-    A disk is mounted by one node. While a server runs, that is the server's, so the Job goes there:
-    it has to tolerate the taint of GPU nodes, although it uses no GPU. Its own labels match the
-    rule too, and Kubernetes lets such a pod pass where no other one matches, so that the first Job,
-    before any server, runs anywhere. A disk comes to be in the zone of that first pod, and has to
-    be where the server's nodes can be.
-    """
-    found: PodSpecArgsDict = {**pod}
-    if volume.node_labels:
-        found["node_selector"] = dict(volume.node_labels)
-    affinity: AffinityArgsDict = {}
-    if volume.together_with:
-        if volume.tainted:
-            found["tolerations"] = [
-                {"key": GPU_RESOURCE, "operator": "Exists", "effect": "NoSchedule"}
-            ]
-        affinity["pod_affinity"] = {
-            "required_during_scheduling_ignored_during_execution": [
-                {
-                    "topology_key": "kubernetes.io/hostname",
-                    "label_selector": {"match_labels": volume.together_with},
-                }
-            ]
-        }
-    if volume.zones:
-        zones: NodeSelectorRequirementArgsDict = {
-            "key": "topology.kubernetes.io/zone",
-            "operator": "In",
-            "values": list(volume.zones),
-        }
-        affinity["node_affinity"] = {
-            "required_during_scheduling_ignored_during_execution": {
-                "node_selector_terms": [{"match_expressions": [zones]}]
-            }
-        }
-    if affinity:
-        found["affinity"] = affinity
-    return found
+    return placed(pod, volume, beside=beside)
 
 
 def _planned(model: LockedModel) -> Mapping[str, Any]:

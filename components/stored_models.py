@@ -24,6 +24,7 @@ class StoredModels:
         fetching: Jobs that run before the server.
         collecting: Jobs that run once its roll-out holds.
         mount: What the server's pods take.
+        weights: Digits that stand for the models' revisions.
     """
 
     claims: tuple[Claim, ...]
@@ -32,6 +33,7 @@ class StoredModels:
     fetching: tuple[VolumeJob, ...]
     collecting: tuple[VolumeJob, ...]
     mount: ModelMount
+    weights: str
 
 
 def stored_models(
@@ -70,4 +72,5 @@ def stored_models(
         fetching=tuple(VolumeJob(fetch_pod(preload, v), v.labels) for v in volumes.writable),
         collecting=tuple(VolumeJob(collect_pod(preload, v), v.labels) for v in volumes.writable),
         mount=mount,
+        weights=preload.weights,
     )

@@ -19,6 +19,7 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
 from components.core.conventions import (
     ENVIRONMENT,
     TRAFFIC,
+    WEIGHTS,
     Environment,
     Role,
     labels,
@@ -43,6 +44,7 @@ class Identity:
         annotations: Of its pods; the key of the stack document that it came from.
         environment: Which tier it belongs to; a label, so that policies and selectors see it.
         traffic: What an engine serves; a label too.
+        weights: Which revisions an engine reads, as digits that stand for them; a label too.
     """
 
     app: str
@@ -52,13 +54,15 @@ class Identity:
     annotations: Mapping[str, str]
     environment: Environment
     traffic: TrafficClass | None = None
+    weights: str = ""
 
     @property
     def labels(self) -> dict[str, str]:
         """Labels of every object."""
         traffic = {TRAFFIC: self.traffic} if self.traffic else {}
         own = labels(self.app, self.name, self.role)
-        return {**own, ENVIRONMENT: self.environment, **traffic}
+        weights = {WEIGHTS: self.weights} if self.weights else {}
+        return {**own, ENVIRONMENT: self.environment, **traffic, **weights}
 
     @property
     def selector(self) -> dict[str, str]:

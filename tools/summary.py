@@ -12,6 +12,13 @@ from tools.control_plane.layout import Layout
 
 _OURS = f"labelSelector=app.kubernetes.io/part-of={PART_OF}"
 _WIDTH = 100
+_WORKLOADS = (
+    "apps/v1/deployments",
+    "apps/v1/statefulsets",
+    "leaderworkerset.x-k8s.io/v1/leaderworkersets",
+)
+_GROUPS_NAME = "leaderworkerset.sigs.k8s.io/name"
+"""Label of the pods of a LeaderWorkerSet, which has no selector."""
 
 
 def print_summary(plane: ControlPlane, stack: str, seconds: float) -> None:
@@ -26,7 +33,13 @@ def print_summary(plane: ControlPlane, stack: str, seconds: float) -> None:
     with Api(Layout.of(plane.home), plane.server) as api:
         pods = _items(api, f"/api/v1/pods?{_OURS}")
         nodes = _items(api, "/api/v1/nodes")
-        console.print(servers(_items(api, f"/apis/apps/v1/deployments?{_OURS}"), pods))
+        workloads = [
+            each
+            for kind in _WORKLOADS
+            for each in _items(api, f"/apis/{kind}?{_OURS}")
+            if "ownerReferences" not in each["metadata"]  # a group is made of StatefulSets
+        ]
+        console.print(servers(workloads, pods))
         made = nodes_by_karpenter(nodes)
         if made.row_count:
             console.print(made)
@@ -68,22 +81,22 @@ def _print_commands(console: Console, *commands: tuple[str, str]) -> None:
         console.print(f"  {command:<42}{meaning}")
 
 
-def servers(deployments: list[Object], pods: list[Object]) -> Table:
-    """Each server with its pods: ready of wanted, and the nodes they run on."""
+def servers(workloads: list[Object], pods: list[Object]) -> Table:
+    """Each server with its replicas, ready of wanted, and the nodes that its pods run on."""
     table = Table("server", "ready", "pods on", "image")
-    for deployment in deployments:
-        spec = deployment["spec"]
-        selector = spec["selector"]["matchLabels"].items()
+    for workload in sorted(workloads, key=lambda each: each["metadata"]["name"]):
+        name, spec = workload["metadata"]["name"], workload["spec"]
+        groups = spec.get("leaderWorkerTemplate")
+        selector = ({_GROUPS_NAME: name} if groups else spec["selector"]["matchLabels"]).items()
+        template = groups["leaderTemplate"] if groups else spec["template"]
         on = {
             pod["spec"].get("nodeName", "no node yet")
             for pod in pods
             if selector <= pod["metadata"]["labels"].items()
         }
-        image = spec["template"]["spec"]["containers"][0]["image"]
-        ready = f"{deployment['status'].get('readyReplicas', 0)}/{spec['replicas']}"
-        table.add_row(
-            deployment["metadata"]["name"], ready, ", ".join(sorted(on)), image.partition("@")[0]
-        )
+        image = template["spec"]["containers"][0]["image"]
+        ready = f"{workload['status'].get('readyReplicas', 0)}/{spec['replicas']}"
+        table.add_row(name, ready, ", ".join(sorted(on)), image.partition("@")[0])
     return table
 
 

@@ -18,6 +18,9 @@ RANK_LABEL = "leaderworkerset.sigs.k8s.io/worker-index"
 TRAFFIC = "inference-platform/traffic"
 """Label on a server's pods: `interactive`, or `batch`, which gives way to it."""
 
+WEIGHTS = "inference-platform/weights"
+"""Label on a server's pods: which revisions they read, as digits that stand for them."""
+
 GPU_RESOURCE = "nvidia.com/gpu"
 """Extended resource of NVIDIA's device plugin; also the key of the taint on GPU nodes."""
 

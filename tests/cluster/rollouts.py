@@ -20,8 +20,12 @@ class Phase(StrEnum):
 
     CREATED = "created"
     READY = "ready"
+    DONE = "done"  # every container has ended well, as those of a Job do
     ENDING = "ending"  # told to end; it may still finish its streams
     GONE = "gone"
+
+
+_LIVING = frozenset({Phase.CREATED, Phase.READY, Phase.DONE})
 
 
 @dataclass(frozen=True)
@@ -60,13 +64,16 @@ class Rollout:
         deletion = kind == "DELETED" or "deletionTimestamp" in pod["metadata"]
         if not deletion and pod["status"].get("conditions") and ready(pod):
             now.append(Phase.READY)
+        if pod["status"].get("phase") == "Succeeded":
+            now.append(Phase.DONE)
         if deletion:
             now.append(Phase.ENDING)
         if kind == "DELETED":
             now.append(Phase.GONE)
         for phase in now:
-            # An old pod was created, and mostly ready, before anybody watched.
-            if phase not in known and not (uid in self.old and phase in now[:2] and not known):
+            # What the first word says of an old pod was so before anybody watched, but for its end.
+            before = uid in self.old and not known and phase in _LIVING
+            if phase not in known and not before:
                 self.events.append(PodEvent(phase, name, uid in self.old))
         known.update(now)
 

@@ -87,13 +87,16 @@ def kill_after(
     """
     since = state(deployed).get("pending_operations", [])
     command = stacks_command(*deployed.arguments, run_folder=deployed.run_folder)
-    with subprocess.Popen(
-        command,
-        cwd=CHECKOUT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as process:
+    with (
+        told(deployed).open("w") as output,
+        subprocess.Popen(
+            command,
+            cwd=CHECKOUT,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        ) as process,
+    ):
         if at_work:
             # An earlier note may be there still: what counts is one that is made from now on.
             def is_at_work() -> bool:
@@ -108,6 +111,11 @@ def kill_after(
             with contextlib.suppress(psutil.NoSuchProcess):
                 other.kill()
     return None
+
+
+def told(deployed: Deployed) -> Path:
+    """What the last command that was to be killed has said."""
+    return deployed.run_folder / "told.txt"
 
 
 def begun_changes(deployed: Deployed, but: Sequence[Object] = ()) -> list[str]:
@@ -172,7 +180,7 @@ def test_twenty_kills_at_random_moments_leave_nothing_behind(
         seconds = moments.uniform(0, CHANGING_SECONDS if at_work else usual)
         plugins_too = moments.random() < 1 / 2
         ended = kill_after(production, seconds, plugins_too=plugins_too, at_work=at_work)
-        assert ended in (None, 0), f"seed {SEED}, kill {number}: exit code {ended}"
+        assert ended in (None, 0), f"seed {SEED}, kill {number}:\n{told(production).read_text()}"
         interrupted = begun_changes(production)
         hits += bool(interrupted)
         when = f"{number:2} after {seconds:4.1f} s{' of work' if at_work else ''}"

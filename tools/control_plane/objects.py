@@ -42,6 +42,7 @@ def base_objects() -> tuple[BaseObject, ...]:
         # waits for the pod's, a file system is everywhere.
         _storage_class("gp3", "ebs.csi.aws.com", "WaitForFirstConsumer"),
         _storage_class("efs", "efs.csi.aws.com", "Immediate"),
+        _storage_class("fsx", "fsx.csi.aws.com", "Immediate"),
         _node_class(),
     )
 

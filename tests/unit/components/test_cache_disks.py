@@ -39,6 +39,21 @@ def test_a_disk_of_one_node_is_filled_on_the_node_that_holds_it(name: str) -> No
         assert toleration["key"] == "nvidia.com/gpu"
 
 
+@pytest.mark.parametrize("name", CACHES)
+def test_old_files_of_a_disk_are_removed_beside_a_server_that_reads_others(name: str) -> None:
+    """The Job waits for that server's pod: its own labels do not let it pass without one."""
+    for pod in jobs(rendered(name), "collect"):
+        if name not in ONE_NODE:
+            assert "affinity" not in pod.spec
+            continue
+        (rule,) = pod.spec["affinity"]["podAffinity"][
+            "requiredDuringSchedulingIgnoredDuringExecution"
+        ]
+        wanted, own = rule["labelSelector"]["matchLabels"], server(rendered(name)).labels
+        assert wanted["inference-platform/weights"] == own["inference-platform/weights"]
+        assert "inference-platform/weights" not in pod.labels
+
+
 def test_each_replica_has_a_disk_that_is_filled_before_its_pod_adopts_it() -> None:
     """Row C7: claims under the names that the StatefulSet gives them."""
     found = rendered("ebs", replicas=3)

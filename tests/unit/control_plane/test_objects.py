@@ -49,7 +49,7 @@ def test_each_zone_has_an_ordinary_node_of_16_cpus_and_64_gib() -> None:
 def test_exactly_one_storage_class_is_the_default() -> None:
     key = "storageclass.kubernetes.io/is-default-class"
     classes = [e.body["metadata"] for e in base_objects() if e.body["kind"] == "StorageClass"]
-    assert {entry["name"] for entry in classes} == {"standard", "gp3", "efs"}
+    assert {entry["name"] for entry in classes} == {"standard", "gp3", "efs", "fsx"}
     assert [e["name"] for e in classes if e["annotations"][key] == "true"] == ["standard"]
 
 

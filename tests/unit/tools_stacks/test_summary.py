@@ -35,6 +35,19 @@ def test_the_summary_shows_ready_pods_and_where_they_run() -> None:
     assert "docker.io/vllm:v1 " in text
 
 
+def test_the_summary_shows_groups_of_nodes_by_their_leaders_image() -> None:
+    container = {"containers": [{"image": "docker.io/vllm:v1@sha256:abc"}]}
+    group = {
+        "metadata": {"name": "akko-akko-large"},
+        "spec": {"replicas": 2, "leaderWorkerTemplate": {"leaderTemplate": {"spec": container}}},
+        "status": {"readyReplicas": 2},
+    }
+    label = {"leaderworkerset.sigs.k8s.io/name": "akko-akko-large"}
+    pods = [{"metadata": {"labels": label}, "spec": {"nodeName": f"gpu-{n}"}} for n in (1, 2)]
+    text = _text(summary.servers([group], pods))
+    assert all(word in text for word in ("akko-akko-large", "2/2", "gpu-1, gpu-2", "vllm:v1 "))
+
+
 def test_the_summary_lists_the_nodes_of_karpenter_only() -> None:
     made = {
         "metadata": {
