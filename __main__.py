@@ -6,6 +6,7 @@ import pulumi
 
 from components.cluster import WrongClusterError, check_cluster, kubernetes_provider
 from components.document import DocumentError, read_document
+from components.field_manager import one_field_manager
 from components.keys import read_keys
 from components.platform import Platform
 
@@ -23,6 +24,7 @@ except (DocumentError, WrongClusterError, pulumi.ConfigMissingError) as error:
     pulumi.log.error(str(error))
     sys.exit(32)  # Pulumi's code for "the user has been told": nothing vague is added
 
+pulumi.runtime.register_resource_transform(one_field_manager)
 provider = kubernetes_provider(settings.cluster)
 platform = Platform(
     pulumi.get_stack(), settings, gateway_key=keys.gateway, hub_token=keys.hub, provider=provider
