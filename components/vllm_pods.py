@@ -43,8 +43,8 @@ _PROBE_PERIOD_SECONDS = 10
 _KEEP_ALIVE_SECONDS = 120
 """Longer than any client keeps an idle connection, else requests meet a closed one."""
 _EFA_RESOURCE = "vpc.amazonaws.com/efa"
-_EFA_HUGE_PAGES_MIB = 5120
-"""What libfabric's EFA provider maps, as AWS's own examples request it."""
+_EFA = {"FI_EFA_USE_DEVICE_RDMA": "1", "FI_EFA_USE_HUGE_PAGE": "0"}
+"""Huge pages are a resource that Karpenter does not know (kubernetes-sigs/karpenter issue 751)."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def _collectives(settings: VllmServerSettings) -> dict[str, str]:
     """How NCCL finds the other nodes: by EFA where there is one, else by the pod's own network."""
     common = {"NCCL_DEBUG": "WARN", "NCCL_SOCKET_IFNAME": "^lo"}
     if settings.efa_devices:
-        return {**common, "FI_PROVIDER": "efa", "FI_EFA_USE_DEVICE_RDMA": "1"}
+        return {**common, "FI_PROVIDER": "efa", **_EFA}
     return {**common, "NCCL_IB_DISABLE": "1"}
 
 
@@ -188,10 +188,7 @@ def _resources(parts: PodParts) -> ResourceRequirementsArgsDict:
 def _network_devices(settings: VllmServerSettings) -> Mapping[str, str]:
     if not settings.efa_devices:
         return {}
-    return {
-        _EFA_RESOURCE: str(settings.efa_devices),
-        "hugepages-2Mi": f"{_EFA_HUGE_PAGES_MIB}Mi",
-    }
+    return {_EFA_RESOURCE: str(settings.efa_devices)}
 
 
 def _pod(parts: PodParts, container: ContainerArgsDict) -> PodSpecArgsDict:

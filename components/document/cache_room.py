@@ -1,7 +1,7 @@
 """Whether a model's files fit onto what the document keeps them on."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from components.core.hardware import InstanceType
 from components.core.model_lock import LockedModel
@@ -25,16 +25,19 @@ _BESIDE_GIB = 50
 """What lies on the same disk: unpacked images and a pod's scratch folders, an assumption."""
 
 
-def files_gib(lock: LockedModel) -> int:
-    """Size of a model's files, GiB, rounded up."""
-    return math.ceil(sum(file.size for file in lock.files) / _GIB)
+def files_gib(locks: Sequence[LockedModel]) -> int:
+    """Size of the files of a model and what is loaded beside it, GiB, rounded up."""
+    return math.ceil(sum(file.size for lock in locks for file in lock.files) / _GIB)
 
 
 def problems(
-    key: str, settings: VllmServerSettings, lock: LockedModel, pool: list[InstanceType]
+    key: str,
+    settings: VllmServerSettings,
+    locks: Sequence[LockedModel],
+    pool: list[InstanceType],
 ) -> Iterator[str]:
     """What is too small for the files, a sentence each."""
-    cache, place, needed = settings.cache, f"{key}.cache", files_gib(lock)
+    cache, place, needed = settings.cache, f"{key}.cache", files_gib(locks)
     if isinstance(cache, NvmeCache):
         yield from _disks(key, settings, needed, pool)
         cache, place = cache.shared, f"{place}.shared"
@@ -42,23 +45,27 @@ def problems(
         return
     if cache.size_gib < needed:
         yield (
-            f"{place}.size_gib is {cache.size_gib}, but the files of {lock.source} "
+            f"{place}.size_gib is {cache.size_gib}, but the files of {_names(locks)} "
             f"take {needed} GiB: raise it to {needed} at least"
         )
 
 
-def warnings(key: str, cache: ModelCache, lock: LockedModel) -> Iterator[str]:
+def warnings(key: str, cache: ModelCache, locks: Sequence[LockedModel]) -> Iterator[str]:
     """That a volume has no room for two revisions, which lie there while servers roll."""
-    place, needed = f"{key}.cache", files_gib(lock)
+    place, needed = f"{key}.cache", files_gib(locks)
     if isinstance(cache, NvmeCache):
         cache, place = cache.shared, f"{place}.shared"
     if isinstance(cache, EfsCache | S3Cache | ImageCache | SnapshotCache):
         return
     if needed <= cache.size_gib < 2 * needed:
         yield (
-            f"{place}.size_gib is {cache.size_gib}, which holds one revision of {lock.source}: the "
+            f"{place}.size_gib is {cache.size_gib}, which holds one revision of {_names(locks)}: the "
             f"next one is preloaded beside it and needs {2 * needed}"
         )
+
+
+def _names(locks: Sequence[LockedModel]) -> str:
+    return " and ".join(lock.source for lock in locks)
 
 
 def _disks(

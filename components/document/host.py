@@ -60,6 +60,7 @@ def holds(machine: InstanceType, settings: VllmServerSettings, host: HostShare) 
     """Whether Karpenter may choose a machine for a replica; it surely passes over all others."""
     return (
         machine.gpu_count >= settings.gpus_per_node
+        and machine.efa >= settings.efa_devices
         and machine.vcpu >= host.cpu
         and machine.memory_gib * _AT_MOST >= host.memory_gib
     )
@@ -72,6 +73,7 @@ def _surely_holds(
     return (
         host is not None
         and machine.gpu_count >= settings.gpus_per_node
+        and machine.efa >= settings.efa_devices
         and machine.vcpu - 1 >= host.cpu
         and machine.memory_gib * _ALLOCATABLE >= host.memory_gib
     )
@@ -84,7 +86,7 @@ def no_room(
     if any(_surely_holds(machine, settings, host) for machine in pool):
         return
     offers = "; ".join(
-        f"{t.name} with {t.gpu_count} GPU, {t.vcpu - 1} CPU, "
+        f"{t.name} with {t.gpu_count} GPU, {_efa(t.efa, settings)}{t.vcpu - 1} CPU, "
         f"{int(t.memory_gib * _ALLOCATABLE)} GiB for pods"
         for t in pool
     )
@@ -92,10 +94,16 @@ def no_room(
     room = f"{_cpu(settings)} CPU and {memory} GiB" if memory else f"{_cpu(settings)} CPU"
     unit = "node of a replica" if settings.nodes > 1 else "replica"
     yield (
-        f"{key} asks for {settings.gpus_per_node} GPU, {room} a {unit}, which no node of pool "
+        f"{key} asks for {settings.gpus_per_node} GPU, {_efa(settings.efa_devices, settings)}{room} "
+        f"a {unit}, which no node of pool "
         f"{settings.pool} has ({offers}): lower tensor_parallel, cpu or memory_gib, or add an "
         "instance type to the pool"
     )
+
+
+def _efa(devices: int, settings: VllmServerSettings) -> str:
+    """A number of EFA devices as a part of an offer; nothing where none are asked for."""
+    return f"{devices} EFA, " if settings.efa_devices else ""
 
 
 def pod_problems(

@@ -131,8 +131,9 @@ def plan_model(
     problems = (
         *engine_image.unknown_engine(key, settings),
         *engine_checks.disagreements(key, settings, lock, model.architecture, parts),
-        *weights.misfits(key, settings, lock, model.architecture, has_token=has_token),
-        *cache_room.problems(key, settings, lock, pool),
+        *weights.implausible(key, lock, model.architecture),
+        *weights.gated(key, settings, (lock, *parts.locks), has_token=has_token),
+        *cache_room.problems(key, settings, (lock, *parts.locks), pool),
         *pod_problems(key, settings, kept, host),
         *no_room(key, settings, pool, host),
         *_over_pcie(key, settings, machines),
@@ -143,7 +144,7 @@ def plan_model(
     )
     warnings = (
         *engine_image.image_warnings(key, settings),
-        *cache_room.warnings(key, settings.cache, lock),
+        *cache_room.warnings(key, settings.cache, (lock, *parts.locks)),
         *_override_warning(key, settings, lock),
         *pod_warnings(key, settings, kept),
         *sentences.late(key, settings, kept, fitting),

@@ -1,6 +1,6 @@
 """Whether a lock's weights can be its model's, and can be downloaded."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from components.core.architecture import Architecture
 from components.core.model_lock import LockedModel
@@ -17,25 +17,23 @@ _SHAPED = frozenset({"awq", "awq_marlin", "gptq", "gptq_marlin"})
 are within 1 per cent. Others leave layers out as they like, so their limits are wider."""
 
 
-def misfits(
-    key: str,
-    settings: VllmServerSettings,
-    lock: LockedModel,
-    architecture: Architecture,
-    *,
-    has_token: bool,
+def gated(
+    key: str, settings: VllmServerSettings, locks: Sequence[LockedModel], *, has_token: bool
 ) -> Iterator[str]:
-    """What is wrong with a model's files, a sentence each."""
-    yield from _implausible(key, lock, architecture)
-    if lock.gated and not has_token and is_filled_here(settings.cache):
-        yield (
-            f"{key}.source is {lock.source}, which the hub hands only to accounts that accepted "
-            f"its licence: say in {ROOT}.hub.token where the token of such an account is, or take "
-            "a model that is not gated"
-        )
+    """Which files the hub would not hand out, a sentence each."""
+    if has_token or not is_filled_here(settings.cache):
+        return
+    for lock in locks:
+        if lock.gated:
+            yield (
+                f"{key} needs {lock.source}, which the hub hands only to accounts that accepted "
+                f"its licence: say in {ROOT}.hub.token where the token of such an account is, or "
+                "take a model that is not gated"
+            )
 
 
-def _implausible(key: str, lock: LockedModel, architecture: Architecture) -> Iterator[str]:
+def implausible(key: str, lock: LockedModel, architecture: Architecture) -> Iterator[str]:
+    """What shows that a lock is not its model's."""
     quantization = architecture.quantization
     plain = quantization is None or quantization.method in _SHAPED
     low, high = _PLAIN if plain else _COARSE

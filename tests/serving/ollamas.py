@@ -74,7 +74,11 @@ def verify(
     rendered: Sequence[Rendered], step: Json, models: Path, folder: Path
 ) -> subprocess.CompletedProcess[str]:
     """Run a rendered `verify` step on a folder, with the program that its ConfigMap holds."""
-    (data,) = (item.inputs["data"] for item in rendered if item.name == "ollama-verify")
+    (data,) = (
+        item.inputs["data"]
+        for item in rendered
+        if item.name == "ollama-verify" and item.inputs.get("kind") == "ConfigMap"
+    )
     ((name, text),) = data.items()
     program = folder / name
     program.write_text(text, encoding="utf-8")
