@@ -69,6 +69,9 @@ def gateway_config(
         ],
         "router_settings": {
             "num_retries": 1,
+            # An alias is one address: to rest it would be to refuse every tenant, and one request
+            # that its engine does not know (404) is enough for that.
+            "disable_cooldowns": True,
             "timeout": drain.request_timeout_seconds,
             "stream_timeout": drain.request_timeout_seconds,
             "model_group_alias": dict(settings.model_aliases),

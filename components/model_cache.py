@@ -65,7 +65,8 @@ class ModelCache(pulumi.ComponentResource):
                 )
             )
         for job in jobs:
-            _job(who, job, _DEADLINE_SECONDS, _after(self, needed))
+            classes = [[claim.name, str(claim.spec.get("storage_class_name"))] for claim in claims]
+            _job(who, job, _DEADLINE_SECONDS, _after(self, needed), made_for=classes)
         self.claim_names = tuple(claim.name for claim in claims)
         self.register_outputs({"claim_names": list(self.claim_names)})
 
@@ -119,14 +120,24 @@ def _after(parent: pulumi.Resource, needed: Sequence[pulumi.Resource]) -> pulumi
 
 
 def _job(
-    who: Identity, job: VolumeJob, deadline_seconds: int, opts: pulumi.ResourceOptions
+    who: Identity,
+    job: VolumeJob,
+    deadline_seconds: int,
+    opts: pulumi.ResourceOptions,
+    *,
+    made_for: object = None,
 ) -> None:
-    """A Job that is named after its pod: it cannot change, so a change makes another one."""
-    name = f"{who.name}-{who.role}-{short_hash([job.pod, job.labels])}"
+    """A Job that is named after its pod and what this is for: a change makes another one."""
+    name = f"{who.name}-{who.role}-{short_hash([job.pod, job.labels, made_for])}"
+    metadata = who.metadata(name)
     patience = pulumi.CustomTimeouts(create=f"{deadline_seconds}s")
     k8s.batch.v1.Job(
         name,
-        metadata=who.metadata(name),
+        metadata={
+            **metadata,
+            # One that has failed is made anew by the next deployment.
+            "annotations": {**who.annotations, "pulumi.com/replaceUnready": "true"},
+        },
         spec={
             "backoff_limit": _ATTEMPTS,
             "active_deadline_seconds": deadline_seconds,

@@ -1,6 +1,6 @@
 """The wiring: a stack document in, the platform's components out, each told what it needs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,7 @@ from pulumi_kubernetes.networking.v1 import NetworkPolicyPeerArgsDict
 
 from components import ollama, vllm, vllm_pods
 from components.backends import backends
-from components.core.conventions import GATEWAY_PORT
+from components.core.conventions import GATEWAY_PORT, Role
 from components.core.drain import DrainChain
 from components.document import DocumentError, PlatformSettings, outside, storage
 from components.document.figures import figures
@@ -34,6 +34,7 @@ from components.preload_pods import VolumeJob
 from components.priorities import ServingPriorities, priority_class
 from components.stored_models import stored_models
 from components.volumes import Place
+from components.workloads import Identity
 
 
 class Platform(pulumi.ComponentResource):
@@ -72,8 +73,7 @@ class Platform(pulumi.ComponentResource):
         if plans:
             ServingPriorities("priorities", settings.namespace, opts=child)
         _hub_token(settings, hub_token, inside)
-        for found in plans.values():
-            _vllm_server(found, settings, drain, inside)
+        servers = [_vllm_server(found, settings, drain, inside) for found in plans.values()]
         if settings.ollama is not None:
             _ollama_server(settings.ollama, settings, drain, inside)
         who = gateway_identity(settings)
@@ -89,6 +89,16 @@ class Platform(pulumi.ComponentResource):
         )
         if settings.exposure is not None:
             GatewayRoute("gateway-route", settings.exposure, who=who, drain=drain, opts=inside)
+        # Last of all: as long as anything else of a deployment may fail, the way back needs them.
+        everything = [gateway, *(server for server, _ in servers)]
+        for found, (_, jobs) in zip(plans.values(), servers, strict=True):
+            if jobs:
+                OldRevisions(
+                    f"{found.alias}-old-revisions",
+                    who=_job_identity(found, settings, "collect"),
+                    jobs=jobs,
+                    opts=_after(inside, *everything),
+                )
         self.gateway_url = gateway.service_name.apply(
             lambda host: f"http://{host}:{GATEWAY_PORT}/v1"
         )
@@ -108,7 +118,8 @@ def _hub_token(
 
 def _vllm_server(
     found: ModelPlan, settings: PlatformSettings, drain: DrainChain, opts: pulumi.ResourceOptions
-) -> None:
+) -> tuple[vllm.VllmServer, Sequence[VolumeJob]]:
+    """The server of a model, and the Jobs that clear what it no longer needs."""
     if found.problems or found.host is None or found.lock is None:
         raise DocumentError("\n".join(found.problems))
     alias, model = found.alias, found.settings
@@ -129,7 +140,7 @@ def _vllm_server(
     )
     cache = ModelCache(
         f"{alias}-cache",
-        who=identity("vllm", model.service_name, settings, "preload", "models", alias),
+        who=_job_identity(found, settings, "preload"),
         claims=stored.claims,
         jobs=stored.fetching,
         config_name=stored.config_name,
@@ -153,13 +164,7 @@ def _vllm_server(
         opts=_after(opts, cache),
     )
     pulumi.log.info(replacement_sentence(settings, found), server)
-    if stored.collecting:
-        OldRevisions(
-            f"{alias}-old-revisions",
-            who=identity("vllm", model.service_name, settings, "collect", "models", alias),
-            jobs=stored.collecting,
-            opts=_after(opts, server),
-        )
+    return server, stored.collecting
 
 
 def _ollama_server(
@@ -194,8 +199,12 @@ def _ollama_server(
     )
 
 
-def _after(opts: pulumi.ResourceOptions, needed: pulumi.Resource) -> pulumi.ResourceOptions:
-    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[needed]))
+def _job_identity(found: ModelPlan, settings: PlatformSettings, role: Role) -> Identity:
+    return identity("vllm", found.settings.service_name, settings, role, "models", found.alias)
+
+
+def _after(opts: pulumi.ResourceOptions, *needed: pulumi.Resource) -> pulumi.ResourceOptions:
+    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=list(needed)))
 
 
 def gateway_callers(settings: PlatformSettings) -> list[NetworkPolicyPeerArgsDict]:

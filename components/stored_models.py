@@ -70,7 +70,10 @@ def stored_models(
         config_name=preload.config_name,
         config=preload.config if mount.init_containers or volumes.writable else {},
         fetching=tuple(VolumeJob(fetch_pod(preload, v), v.labels) for v in volumes.writable),
-        collecting=tuple(VolumeJob(collect_pod(preload, v), v.labels) for v in volumes.writable),
+        # A bucket may be another cluster's too: what lies there is for its own lifecycle rules.
+        collecting=()
+        if isinstance(cache, S3Cache)
+        else tuple(VolumeJob(collect_pod(preload, v), v.labels) for v in volumes.writable),
         mount=mount,
         weights=preload.weights,
     )

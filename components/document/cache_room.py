@@ -59,8 +59,8 @@ def warnings(key: str, cache: ModelCache, locks: Sequence[LockedModel]) -> Itera
         return
     if needed <= cache.size_gib < 2 * needed:
         yield (
-            f"{place}.size_gib is {cache.size_gib}, which holds one revision of {_names(locks)}: the "
-            f"next one is preloaded beside it and needs {2 * needed}"
+            f"{place}.size_gib is {cache.size_gib}, which holds one revision of {_names(locks)}: "
+            f"the next one is preloaded beside it and needs {2 * needed}"
         )
 
 

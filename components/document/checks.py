@@ -71,7 +71,7 @@ def _names(document: PlatformSettings) -> Iterator[str]:
 def _taken(document: PlatformSettings, servers: set[str]) -> set[str]:
     """Names of accounts and network policies that are made anyway, or beside each server."""
     beside = {f"{name}-{role}" for name in servers for role in ("preload", "clients", "pods")}
-    leaders = {
+    leaders = {f"{name}-{role}" for name in servers for role in ("leaders", "group")} | {
         f"{model.service_name}-{group}"
         for model in document.vllm_models.values()
         if model.nodes > 1

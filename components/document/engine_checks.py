@@ -1,53 +1,18 @@
 """What a model's settings must agree on with each other and with what the engine can do."""
 
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Iterator
 
 from components.core.architecture import Architecture
 from components.core.drain import DrainChain
-from components.core.engine_args import PINNED_VERSION, effective, parsers
+from components.core.engine_args import PINNED_VERSION, parsers
 from components.core.model_lock import LockedModel
-from components.document import chat_template
+from components.document import chat_template, extra_args
 from components.document.cache import is_shared
 from components.document.parts import Parts
 from components.document.sentences import nearest
-from components.document.serve_line import OWNED, serve_arguments, streams
+from components.document.serve_line import serve_arguments, streams
 from components.document.vllm_features import DraftSettings, MtpSettings
 from components.document.vllm_model import VllmServerSettings
-
-UNSAFE: Mapping[str, str] = MappingProxyType(
-    {
-        "trust_remote_code": "it runs code that came with the weights",
-        "api_key": "who sees the pod sees a key on its command line; the gateway asks for one",
-        "enable_sleep_mode": "it exists for development servers",
-        "middleware": "it loads code that nobody here has seen",
-        "tool_parser_plugin": "it loads code that nobody here has seen",
-        "reasoning_parser_plugin": "it loads code that nobody here has seen",
-        "worker_cls": "it loads code that nobody here has seen",
-        "worker_extension_cls": "it loads code that nobody here has seen",
-        "allowed_local_media_path": "requests could then read files of the server",
-        "allowed_media_domains": "the server has no way out; pictures are sent inline",
-        "trust_request_chat_template": "requests could then bring a template of their own",
-        "enable_log_requests": "prompts would stand in the log",
-        "enable_log_outputs": "answers would stand in the log",
-        "disable_log_stats": "the engine would have no metrics",
-        "host": "the platform's probes and network policies expect every address of the pod",
-        "root_path": "the gateway calls the engine's own paths",
-        "uds": "the gateway calls the engine by TCP",
-        "port": "the platform decides it",
-        "shutdown_timeout": "it follows from streams.longest_seconds",
-        "distributed_executor_backend": "the platform starts the processes of a group itself",
-        "node_rank": "the platform numbers the pods of a group",
-        "master_addr": "the platform knows the first pod of a group",
-        "master_port": "the network policy of a group opens the engine's own",
-        "headless": "the platform decides which pod of a group serves",
-        "load_format": "it follows from the cache's kind",
-        "hf_overrides": "it follows from architecture; a longer context would not be planned",
-        "kv_cache_memory_bytes": "the plan rests on gpu_memory_utilization",
-        "cpu_offload_gb": "the plan does not know weights in host memory",
-    }
-)
-"""Settings of the engine that a document may not give, to the reason."""
 
 
 def disagreements(
@@ -69,7 +34,7 @@ def disagreements(
     yield from _pictures(key, settings, architecture)
     if settings.chat_template:
         yield from chat_template.problems(f"{key}.chat_template", settings.chat_template)
-    unsafe = tuple(_unsafe(key, settings))
+    unsafe = tuple(extra_args.problems(f"{key}", settings.extra_args))
     yield from unsafe
     if not unsafe and not misplaced:
         yield from _refused(key, settings, parts)
@@ -261,16 +226,6 @@ def _pictures(key: str, settings: VllmServerSettings, architecture: Architecture
             f"{key}.images_per_prompt is {settings.images_per_prompt}, but {settings.source} reads "
             "no pictures: leave it out"
         )
-
-
-def _unsafe(key: str, settings: VllmServerSettings) -> Iterator[str]:
-    """What extra flags may not say: what the document has a key for, and what is never right."""
-    line = effective(("model", *settings.extra_args))
-    for name in sorted(line.given):
-        if name in OWNED:
-            yield f"{key}.extra_args set {name}: write {key}.{OWNED[name]} instead"
-        elif name in UNSAFE:
-            yield f"{key}.extra_args set {name}, which is not possible: {UNSAFE[name]}"
 
 
 def _refused(key: str, settings: VllmServerSettings, parts: Parts) -> Iterator[str]:

@@ -94,8 +94,8 @@ def no_room(
     room = f"{_cpu(settings)} CPU and {memory} GiB" if memory else f"{_cpu(settings)} CPU"
     unit = "node of a replica" if settings.nodes > 1 else "replica"
     yield (
-        f"{key} asks for {settings.gpus_per_node} GPU, {_efa(settings.efa_devices, settings)}{room} "
-        f"a {unit}, which no node of pool "
+        f"{key} asks for {settings.gpus_per_node} GPU, {_efa(settings.efa_devices, settings)}"
+        f"{room} a {unit}, which no node of pool "
         f"{settings.pool} has ({offers}): lower tensor_parallel, cpu or memory_gib, or add an "
         "instance type to the pool"
     )

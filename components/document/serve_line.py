@@ -143,9 +143,10 @@ def _conversation(settings: VllmServerSettings) -> Iterator[tuple[str, Setting]]
 def _pictures(settings: VllmServerSettings) -> Iterator[tuple[str, Setting]]:
     if settings.images_per_prompt == 0:
         yield "language_model_only", True
-    elif settings.images_per_prompt:
+        return
+    if settings.images_per_prompt:
         yield "limit_mm_per_prompt", {"image": settings.images_per_prompt}
-        yield "allowed_media_domains", (NO_MEDIA,)
+    yield "allowed_media_domains", (NO_MEDIA,)
 
 
 def _adapters(settings: VllmServerSettings, parts: Parts) -> Iterator[tuple[str, Setting]]:

@@ -194,7 +194,10 @@ class VllmServerSettings(Settings):
     ] = None
     extra_args: Annotated[
         tuple[str, ...],
-        Field(max_length=64, description="Further flags as the engine's own parser reads them."),
+        Field(
+            max_length=64,
+            description="Further flags of the engine that change neither plan nor safety.",
+        ),
     ] = ()
     replicas: Annotated[PositiveInt, Field(le=10_000, description="Servers of this model.")] = 1
     cpu: Annotated[

@@ -12,6 +12,8 @@ from typing import Any, cast
 
 from litellm.integrations.custom_logger import CustomLogger
 
+_NOT_THEIRS = ("cache_salt", "priority", "vllm_xargs", "kv_transfer_params")
+"""Fields of vLLM's requests that no tenant decides: whose cache, whose place in the queue."""
 MARK = "salted_per_tenant"
 """Key of a deployment's `model_info` that asks for it."""
 
@@ -25,12 +27,13 @@ class TenantSalt(CustomLogger):
         call_type: Any,  # noqa: ANN401, ARG002 - LiteLLM's own signature
     ) -> dict[str, Any]:
         """LiteLLM calls this before each request to a deployment, retries and fallbacks too."""
-        kwargs.pop("cache_salt", None)
         body = _mapping(kwargs.get("extra_body"))
-        body.pop("cache_salt", None)
+        for name in _NOT_THEIRS:
+            kwargs.pop(name, None)
+            body.pop(name, None)
         if _mapping(kwargs.get("model_info")).get(MARK):
             body["cache_salt"] = salt(_tenant(kwargs), os.environ.get("LITELLM_MASTER_KEY", ""))
-        return {**kwargs, "extra_body": body} if body else kwargs
+        return {**kwargs, "extra_body": body}
 
 
 def salt(tenant: str, secret: str) -> str:

@@ -138,14 +138,16 @@ def engines(deployed: Deployed) -> list[psutil.Process]:
 
 
 def objects_there(kubectl: Kubectl) -> set[str]:
-    """Every object of the namespace that nothing in the cluster made, and the node pools."""
+    """Every object of the namespace that nothing in the cluster made, and the cluster-wide ones."""
     kinds = kubectl("api-resources", "--namespaced", "--verbs=list", "-oname").split()
     found = {"Namespace/akko"}
     for item in kubectl.get(",".join(kinds), "-nakko")["items"]:
         name = f"{item['kind']}/{item['metadata']['name']}"
         if "ownerReferences" not in item["metadata"] and item["kind"] not in NEVER_OURS:
             found.add(name)
-    found |= {f"NodePool/{p['metadata']['name']}" for p in kubectl.get("nodepools")["items"]}
+    for kind in ("nodepools", "priorityclasses"):
+        ours = kubectl.get(kind, "-lapp.kubernetes.io/part-of=inference-platform")["items"]
+        found |= {f"{item['kind']}/{item['metadata']['name']}" for item in ours}
     return found - MADE_BY_KUBERNETES
 
 

@@ -144,9 +144,11 @@ def test_c4_a_tenant_has_prefix_caches_of_its_own_and_cannot_choose_another_s(
     chat(gateway.url, "akko-coder", key=MASTER_KEY)
     chat(gateway.url, "akko-coder", key=MASTER_KEY, cache_salt=chosen)
     chat(gateway.url, "akko-coder", key=MASTER_KEY, extra_body={"cache_salt": chosen})
+    chat(gateway.url, "akko-coder", key=MASTER_KEY, extra_body={"priority": -100})
     salts = [each.body.get("cache_salt") for each in backend.received[before:]]
     if _parameters(container, "akko-coder")["model"].startswith("hosted_vllm/"):
         assert len(set(salts)) == 1
+        assert not any("priority" in each.body for each in backend.received[before:])
         assert re.fullmatch("[0-9a-f]{64}", str(salts[0]))
     else:
         assert not any(re.fullmatch("[0-9a-f]{64}", str(each)) for each in salts)
@@ -161,6 +163,21 @@ def _parameters(container: Container, alias: str) -> Mapping[str, Any]:
         if entry["model_name"] == groups.get(alias, alias)
     )
     return entry
+
+
+def test_a_request_that_an_engine_does_not_know_takes_nobody_s_alias_away(
+    gateway: Server,
+) -> None:
+    """A tenant's 404 must not put the one address of an alias to rest for all tenants."""
+    refused = httpx.post(
+        f"{gateway.url}/v1/embeddings",
+        headers={"Authorization": f"Bearer {MASTER_KEY}"},
+        json={"model": "akko-coder", "input": "x"},
+        timeout=60,
+        trust_env=False,
+    )
+    assert refused.status_code >= 400
+    assert chat(gateway.url, "akko-coder", key=MASTER_KEY).done
 
 
 def test_an_unknown_model_is_refused(gateway: Server, backend: Upstream) -> None:

@@ -65,8 +65,15 @@ def test_weights_are_fetched_before_the_server_and_collected_after_it(name: str)
         if item.inputs.get("kind") in {"Deployment", "StatefulSet"}
         and item.name == "akko-akko-vllm"
     ]
-    assert len(jobs(found, "collect")) == len(fetching)
-    assert workload.key in by_type["inference:storage:OldRevisions"].dependencies
+    collecting = jobs(found, "collect")
+    if name in {"mountpoint", "streamer"}:  # a bucket may be another cluster's too
+        assert not collecting
+        return
+    assert len(collecting) == len(fetching)
+    waits_for = by_type["inference:storage:OldRevisions"].dependencies
+    assert workload.key in waits_for
+    # Last of all: while anything else may still fail, the way back needs the old revision.
+    assert ("kubernetes:apps/v1:Deployment", "akko-akko-litellm") in waits_for
 
 
 @pytest.mark.parametrize("name", ["image", "snapshot"])
@@ -86,7 +93,7 @@ def test_every_step_reads_the_same_models_from_its_plan(name: str) -> None:
     plans = [plan_of(found, each.spec) for each in pods]
     assert {str(plan["models"]) for plan in plans} == {str(plans[0]["models"])}
     assert {plan["target"] for plan in plans} == {"/models"}
-    staged = {plan.get("staging") for plan in plans[:2]}
+    staged = {plan.get("staging") for plan in plans[: len(plans) - (name in MOUNTED)]}
     assert staged == ({"/staging"} if name in {"mountpoint", "streamer"} else {None})
     if name in MOUNTED:
         assert plans[-1].get("from") == ("/shared" if name == "nvme" else None)

@@ -7,7 +7,7 @@ import pytest
 
 from components.core.engine_args import flags
 from components.document import ROOT, DocumentError, read_document
-from components.document.engine_checks import UNSAFE
+from components.document.extra_args import FREE, UNSAFE, problems
 from components.document.vllm_model import VllmServerSettings
 from tests.unit.components.engine_contradictions import CONTRADICTIONS, KEY
 from tests.unit.components.engine_faults import MISSPELT, VALUES
@@ -112,3 +112,34 @@ def _line(name: str) -> tuple[str, ...]:
         return (flag.names[0],)
     values = flag.choices or ({"integer": 1}.get(flag.kind, "{}"),)
     return (f"{flag.names[0]}={values[0]}",)
+
+
+def test_what_extra_flags_may_say_the_pinned_engine_has() -> None:
+    assert flags().keys() >= FREE
+    assert not FREE & UNSAFE.keys()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--logits-processors", "os:system"),
+        ("--scheduler-cls", "os.system"),
+        ("--model-class-overrides", '{"A":"evil:B"}'),
+        ("--kv-transfer-config.kv_connector_module_path=evil",),
+        ("--structured-outputs-config.reasoning_parser_plugin=/x.py",),
+        ("-cc.backend=evil.mod.fn",),
+        ("--hf-token", "abc"),
+        ("--otlp-traces-endpoint", "http://elsewhere"),
+        ("--enable-prompt-embeds",),
+        ("--tokenizer", "other/model"),
+        ("--ssl-keyfile", "/b"),
+        ("--grpc",),
+        ("--num-gpu-blocks-override", "10"),
+        ("--api-server-count", "4"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_what_nobody_has_checked_is_not_passed_on(words: tuple[str, ...]) -> None:
+    (said,) = problems("models.m", words)
+    assert said.startswith("models.m.extra_args set ")
+    assert "nobody has checked" in said

@@ -149,7 +149,7 @@ def test_the_pods_of_a_group_find_each_other_by_the_pods_own_network(
         assert "FI_PROVIDER" not in values
 
 
-def test_a_group_with_efa_asks_for_its_devices_and_huge_pages() -> None:
+def test_a_group_with_efa_asks_for_its_devices() -> None:
     """Row B18: as many in requests as in limits, as Kubernetes wants of both."""
     way = WAYS["two nodes with EFA"]
     for container in _engines(render(way_document(way.change, way.machine))):
@@ -158,7 +158,6 @@ def test_a_group_with_efa_asks_for_its_devices_and_huge_pages() -> None:
         assert "NCCL_IB_DISABLE" not in values
         for part in ("limits", "requests"):
             assert container["resources"][part]["vpc.amazonaws.com/efa"] == "1"
-            assert container["resources"][part]["hugepages-2Mi"] == "5120Mi"
 
 
 def test_a_worker_outlives_the_streams_of_its_leader(rendered: tuple[Rendered, ...]) -> None:

@@ -104,9 +104,9 @@ def test_a_model_that_needs_a_token_is_refused() -> None:
         "revision": "0e9e39f249a16976918f6564b8830bc894c89659",
     }
     assert _refusal(_changed(**gated)) == (
-        f"{KEY}.source is meta-llama/Llama-3.1-8B-Instruct, which the hub hands only to accounts "
-        f"that accepted its licence: say in {ROOT}.hub.token where the token of such an account "
-        "is, or take a model that is not gated"
+        f"{KEY} needs meta-llama/Llama-3.1-8B-Instruct, which the hub hands only to accounts that "
+        f"accepted its licence: say in {ROOT}.hub.token where the token of such an account is, or "
+        "take a model that is not gated"
     )
     value = _changed(**gated)
     value["hub"] = {"token": {"source": "existing", "secret_name": "hub-token"}}

@@ -37,6 +37,8 @@ def test_vllm_is_started_with_the_values_of_the_document() -> None:
         "Qwen/Qwen2.5-7B-Instruct",
         "--max-model-len=4096",
         "--gpu-memory-utilization=0.9",
+        "--allowed-media-domains",
+        "pictures-are-sent-inline.invalid",
         "--port=8000",
         "--shutdown-timeout=300",
     ]
