@@ -96,7 +96,8 @@ class Filling:
             OSError: The volume is full or broken.
         """
         known = self.model.vouched(self.target)
-        (self.model.folder(self.target) / MARKER).unlink(missing_ok=True)
+        if not known:
+            self._unmark()  # what it says cannot be read
         before, began = self._bytes_there(), time.monotonic()
         pool = ThreadPoolExecutor(WORKERS)  # not in a `with`: a failure waits for no other file
         running = {pool.submit(self._bring, file, known.get(file.path)) for file in self.files}
@@ -106,6 +107,7 @@ class Filling:
                 future.result()
             self._report(before, time.monotonic() - began)
         shutil.rmtree(self.parts, ignore_errors=True)
+        self._remove_strays(known)
         self.model.mark(self.target, self.files, at_once=self.staged)
         say(f"{self.model}: complete, {len(self.files)} files verified")
 
@@ -118,6 +120,17 @@ class Filling:
 
     def _bytes_there(self) -> int:
         return sum(file.size - self.missing_bytes(file) for file in self.files)
+
+    def _unmark(self) -> None:
+        (self.model.folder(self.target) / MARKER).unlink(missing_ok=True)
+
+    def _remove_strays(self, known: dict[str, File]) -> None:
+        strays = self.model.strays(self.target, {file.path for file in self.files})
+        if not known.keys().isdisjoint(strays):
+            self._unmark()
+        for path in strays:
+            (self.model.folder(self.target) / path).unlink()
+            say(f"{path}: removed, for the lock does not list it")
 
     def _final(self, file: File) -> Path:
         return self.model.folder(self.target) / file.path
@@ -138,6 +151,8 @@ class Filling:
         final, part = self._final(file), self.parts / file.path
         if self._is_there(file, final, vouched):
             return
+        if vouched:
+            self._unmark()  # until here servers of the earlier lock start with their files
         final.unlink(missing_ok=True)
         for folder in (final.parent, part.parent):
             folder.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,10 @@ _WORDS = r"[A-Za-z0-9_]+([.-][A-Za-z0-9_]+)*"
 SOURCE = re.compile(f"{_WORDS}/{_WORDS}")
 REVISION = re.compile(r"[0-9a-f]{40}")
 PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*(/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*")
+_READ_BY_SUFFIX = {".safetensors", ".bin", ".pt", ".pth", ".gguf", ".h5", ".py", ".so"}
+"""Weights and code, which an engine may read only because they lie there."""
+PARTS = ".partial"
+"""How the folder of files on their way begins."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -132,7 +136,21 @@ class Model:
                 return f"{file.path} is not there"
             if (size := path.stat().st_size) != file.size:
                 return f"{file.path} has {size} bytes instead of {file.size}"
+        for stray in self.strays(volume, said):
+            return f"{stray} is there, and the lock does not list it"
         return None
+
+    def strays(self, volume: str | Path, listed: Collection[str]) -> list[str]:
+        """Weights and code in the folder that are not listed, and ignored files, by path."""
+        folder = self.folder(volume)
+        found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+        names = (path.relative_to(folder).as_posix() for path in found)
+        return sorted(
+            name
+            for name in names
+            if not name.startswith(PARTS)
+            and (name in self.ignored or (name not in listed and _is_read(name)))
+        )
 
     def mark(self, volume: str | Path, files: Iterable[File], *, at_once: bool) -> None:
         """Write the marker, on the disk before it is seen.
@@ -224,6 +242,10 @@ def _model(raw: dict[str, Any]) -> Model:
         files,
         frozenset(raw.get("ignored", ())),
     )
+
+
+def _is_read(name: str) -> bool:
+    return Path(name).suffix.lower() in _READ_BY_SUFFIX
 
 
 def _named(shape: re.Pattern[str], word: str) -> str:

@@ -21,6 +21,8 @@ _MOST_WAIT_SECONDS = 600
 """The hub counts requests in windows of five minutes; twice that is more than it can mean."""
 _COMPANION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*\.(json|txt|model|jinja)")
 """Configuration and tokenizer in the top folder; never code, never another format of weights."""
+_MOST_COMPANION_BYTES = 64 << 20
+"""Twice the largest tokenizer.json known (33 MB, Gemma 3): what nobody locked stays small."""
 _HTTP_ERROR: type[BaseException] = HfHubHTTPError.__bases__[0]
 """Of the library's own HTTP client: httpx up to 1.x, httpx2 from 2.0 on."""
 
@@ -60,6 +62,13 @@ class Hub:
             for path, file in listed.items()
             if _COMPANION.fullmatch(path) and path not in model.ignored and not model.complete
         }
+        for path in more.keys() - files.keys():
+            if more[path].size > _MOST_COMPANION_BYTES:
+                raise PreloadError(
+                    f"The hub lists {path} of {more[path].size} bytes in {model}, and a file that "
+                    f"its lock does not list may have {_MOST_COMPANION_BYTES}; lock the model anew "
+                    f"(make lock MODEL={model.source}), so that the lock lists it."
+                )
         return tuple(file for file in (more | files).values() if file)
 
     @contextmanager
@@ -82,24 +91,27 @@ class Hub:
 
     def _listing(self, model: Model) -> dict[str, File]:
         """Every file of the revision; the hashes are those that the hub sends as ETag."""
-        with self._judged(model):
-            info = HfApi().model_info(
-                model.source,
-                revision=model.revision,
-                timeout=self._timeout_seconds,
-                files_metadata=True,
-                token=str(self._token) or False,
-            )
-        files = [
-            File(
-                each.rfilename,
-                each.size or 0,
-                each.lfs.sha256 if each.lfs else None,
-                None if each.lfs else each.blob_id,
-                "hub",
-            )
-            for each in info.siblings or ()
-        ]
+        try:
+            with self._judged(model):
+                info = HfApi().model_info(
+                    model.source,
+                    revision=model.revision,
+                    timeout=self._timeout_seconds,
+                    files_metadata=True,
+                    token=str(self._token) or False,
+                )
+            files = [
+                File(
+                    each.rfilename,
+                    int(each.size or 0),
+                    each.lfs.sha256 if each.lfs else None,
+                    None if each.lfs else each.blob_id,
+                    "hub",
+                )
+                for each in info.siblings or ()
+            ]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise BrokenError("the answer is not the hub's; a proxy may have given it") from None
         return {file.path: file for file in files}
 
     @contextmanager

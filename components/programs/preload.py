@@ -22,6 +22,7 @@ from components.programs.filling import WORKERS, BrokenError, Filling, Patience,
 from components.programs.model_folder import (
     CHUNK,
     MARKER,
+    PARTS,
     REVISION,
     SOURCE,
     File,
@@ -31,7 +32,6 @@ from components.programs.model_folder import (
     read_plan,
 )
 
-_PARTS = ".partial"
 _LOCK = ".preload.lock"
 _GONE = ".gone-"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -146,7 +146,7 @@ def _filling(
         raise PreloadError(f"{folder} leads elsewhere by a link; remove the link from the volume.")
     folder.mkdir(parents=True, exist_ok=True)
     # Without locks another Job may write too, and one file on its way must have one writer.
-    parts = folder / (_PARTS if alone else f"{_PARTS}-{uuid.uuid4().hex[:8]}")
+    parts = folder / (PARTS if alone else f"{PARTS}-{uuid.uuid4().hex[:8]}")
     if plan.staging:
         parts = model.folder(plan.staging)
     staged = plan.staging is not None

@@ -39,6 +39,8 @@ class FileHub:
         revision: Its one commit.
         files: Contents by path.
         instead: Other contents that it sends for some of them.
+        sizes: Other sizes that it lists for some of them.
+        page: What it answers instead of the listing.
         refusals: Status, `X-Error-Code` and headers of the next answers, in order.
         refuses: The same for every answer.
         cuts: After how many bytes the next answers for large files break off, in order.
@@ -56,6 +58,8 @@ class FileHub:
     revision: str
     files: dict[str, bytes]
     instead: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    sizes: dict[str, int] = field(default_factory=dict[str, int])
+    page: bytes | None = None
     refusals: list[tuple[int, dict[str, str]]] = field(
         default_factory=list[tuple[int, dict[str, str]]]
     )
@@ -75,7 +79,8 @@ class FileHub:
 
     def listing(self) -> bytes:
         siblings = [
-            {"rfilename": path, "size": len(content), "blobId": git_blob(content)}
+            {"rfilename": path, "size": self.sizes.get(path, len(content))}
+            | {"blobId": git_blob(content)}
             | ({"lfs": _lfs(content)} if len(content) >= LARGE else {})
             for path, content in self.files.items()
         ]
@@ -150,7 +155,7 @@ class _Front(_Handler):
         elif hub.refuses:
             self.refuse(*hub.refuses)
         elif path == f"api/models/{hub.source}/revision/{hub.revision}":
-            body = hub.listing()
+            body = hub.listing() if hub.page is None else hub.page
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

@@ -68,6 +68,40 @@ def test_a_lock_with_another_hash_is_not_served_from_older_files(offline: Preloa
 
 
 @pytest.mark.parametrize(
+    "name",
+    ["other.safetensors", "x.bin", "x.pt", "x.PTH", "x.gguf", "x.h5", "a/modeling.py", "x.so"],
+)
+def test_weights_and_code_that_nobody_vouched_for_are_not_served(
+    offline: Preload, name: str
+) -> None:
+    stray = fill(offline.volume) / name
+    stray.parent.mkdir(exist_ok=True)
+    stray.write_bytes(b"x")
+    assert f"{name} is there, and the lock does not list it" in offline.refuses("check")
+    stray.unlink()
+    stray.symlink_to("/dev/null")
+    assert f"{name} is there" in offline.refuses("check")
+
+
+def test_an_ignored_file_is_not_served_even_if_an_earlier_lock_vouched_for_it(
+    offline: Preload,
+) -> None:
+    fill(offline.volume)
+    model = offline.plan["models"][0]
+    model["ignored"] = [model["files"].pop(1)["path"]]
+    assert f"{FIRST} is there, and the lock does not list it" in offline.refuses("check")
+
+
+def test_what_no_engine_reads_unasked_may_lie_beside_the_model(offline: Preload) -> None:
+    """Also the bytes of a file on its way, which a later lock of the revision lists."""
+    folder = fill(offline.volume)
+    (folder / ".partial").mkdir()
+    for name in ("README.md", ".partial/new.safetensors"):
+        (folder / name).write_bytes(b"x")
+    offline.succeeds("check")
+
+
+@pytest.mark.parametrize(
     ("where", "name"),
     [
         ("source", "../model"),
