@@ -68,7 +68,9 @@ def disagreements(
     yield from _parsers(key, settings)
     yield from _pictures(key, settings, architecture)
     if settings.chat_template:
-        yield from chat_template.problems(f"{key}.chat_template", settings.chat_template)
+        yield from chat_template.problems(
+            f"{key}.chat_template", settings.chat_template, tools=bool(settings.tool_call_parser)
+        )
     unsafe = tuple(_unsafe(key, settings))
     yield from unsafe
     if not unsafe and not misplaced:
