@@ -4,8 +4,12 @@ import json
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from components.document.template_trial import FURTHER, TALK, TOOL, compiled, rendered
 from tests.serving.processes import clean_environment
+
+pytestmark = pytest.mark.timeout(3600)  # the first test may install vLLM
 
 _SCRIPT = Path(__file__).parent / "engines" / "vllm" / "render_templates.py"
 _SECONDS = 120
