@@ -1,26 +1,30 @@
 """Whether a chat template of one's own is one: read as the engine reads it, on a short talk.
 
-The engine renders templates by Jinja in a sandbox, with trimmed blocks and loop controls
-(transformers/utils/chat_template_utils.py); the same is done here, so that a template which breaks
-is found in preview and not by the first request.
+A template is tried in a process of its own (template_trial.py), so that one which never ends or
+wants all memory is a sentence in preview, and one which breaks is not found by the first request.
 """
 
 import hashlib
+import json
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 PROJECT = Path(__file__).parents[2]
-"""The folder of the stack files, to which a template's path is relative."""
+"""The project's folder, to which a template's path is relative."""
 
+_TRIAL = Path(__file__).resolve().with_name("template_trial.py")
+_DEADLINE_SECONDS = 10
+"""By the clock: twice the CPU time that the trial allows itself, on a machine that is busy."""
 _MOST_BYTES = 512 * 1024
 """A ConfigMap holds 1 MiB; templates that are published have 20 KiB at most."""
-_WORD = "inference-platform-probe"
-_TALK = (
-    {"role": "system", "content": "Answer in one word."},
-    {"role": "user", "content": _WORD},
-    {"role": "assistant", "content": "Yes."},
-    {"role": "user", "content": _WORD},
-)
+_TOO_LONG = "takes too long: the engine writes a short talk in milliseconds; look for its loops"
+_TOO_BIG = "needs too much memory: a short talk has to do with 1 GiB; look for what it repeats"
+_STOPPED = {"SIGXCPU": _TOO_LONG, "SIGKILL": _TOO_BIG}
+"""Signals that end a trial: the limit of its CPU time, and the kernel when memory runs out."""
 
 
 def text(name: str) -> str:
@@ -37,16 +41,17 @@ def content_hash(name: str) -> str:
     return hashlib.sha256(text(name).encode()).hexdigest()[:8]
 
 
-def problems(key: str, name: str) -> Iterator[str]:
+def problems(key: str, name: str, *, tools: bool) -> Iterator[str]:
     """What is wrong with a template, a sentence each.
 
     Args:
         key: Of the document.
         name: Path below the project's folder.
+        tools: Whether requests bring tools, so that the template has to write a talk with one too.
     """
     path = PROJECT / name
     if not path.resolve().is_relative_to(PROJECT.resolve()) or not path.is_file():
-        yield f"{key} is {name!r}, but there is no such file beside the stack file"
+        yield f"{key} is {name!r}, but there is no such file in the project's folder"
         return
     try:
         template = text(name)
@@ -56,44 +61,46 @@ def problems(key: str, name: str) -> Iterator[str]:
     if len(template.encode()) > _MOST_BYTES:
         yield f"{key} is {name!r}, which has more than {_MOST_BYTES // 1024} KiB: make it smaller"
         return
-    yield from _faults(key, name, template)
+    fault = _fault(template, tools=tools)
+    if fault:
+        yield f"{key} is {name!r}, which {fault}"
 
 
-def _faults(key: str, name: str, template: str) -> Iterator[str]:
-    from jinja2 import TemplateError, TemplateSyntaxError  # noqa: PLC0415 - only templates pay
-
-    failures = (TemplateError, ArithmeticError, AttributeError, LookupError, RecursionError)
-    try:
-        said = _render(template)
-    except TemplateSyntaxError as error:
-        yield f"{key} is {name!r}, which is no template, at line {error.lineno}: {error.message}"
-        return
-    except (*failures, TypeError, ValueError) as error:
-        yield f"{key} is {name!r}, which fails on a short talk: {error}"
-        return
-    if _WORD not in said:
-        yield (
-            f"{key} is {name!r}, which leaves out what the user says: it has to go through "
-            "`messages`, each with `role` and `content`"
+def _fault(template: str, *, tools: bool) -> str | None:
+    """What a template does wrong, as the end of a sentence."""
+    answer = _tried(template, tools=tools)
+    if isinstance(answer, str):
+        return answer
+    if "memory" in answer:
+        return _TOO_BIG
+    if "line" in answer:
+        return f"is no template, at line {answer['line']}: {answer['reason']}"
+    if "reason" in answer:
+        return f"fails on a short talk{' with a tool' * answer['tool']}: {answer['reason']}"
+    if not all(answer["heard"]):
+        return (
+            "leaves out what the user says: it has to go through `messages`, each with `role` "
+            "and `content`"
         )
+    return None
 
 
-def _render(template: str) -> str:
-    """The talk as the template writes it; without the system's part where it refuses that one."""
-    from jinja2 import TemplateRuntimeError  # noqa: PLC0415 - see above
-    from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415 - see above
-
-    def refuse(message: str) -> str:
-        raise TemplateRuntimeError(message)
-
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
-    )
-    compiled = environment.from_string(
-        template, globals={"raise_exception": refuse, "strftime_now": str}
-    )
-    further = {"add_generation_prompt": True, "bos_token": "<s>", "eos_token": "</s>"}
+def _tried(template: str, *, tools: bool) -> dict[str, Any] | str:
+    """The trial's answer, or the fault of a template that the trial did not outlive."""
     try:
-        return compiled.render(messages=_TALK, tools=None, **further)
-    except TemplateRuntimeError:
-        return compiled.render(messages=_TALK[1:], tools=None, **further)
+        done = subprocess.run(
+            # -P: the modules beside the program shall not stand in for the standard library's.
+            [sys.executable, "-P", str(_TRIAL), *["tools"] * tools],
+            input=template.encode(),
+            capture_output=True,
+            check=False,
+            timeout=_DEADLINE_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return _TOO_LONG
+    if done.returncode == 0:
+        return json.loads(done.stdout)
+    if done.returncode < 0:
+        return _STOPPED.get(signal.Signals(-done.returncode).name, "crashes the interpreter")
+    last = done.stderr.decode(errors="replace").split("\n")
+    return "cannot be tried: " + next((line for line in reversed(last) if line), "no reason given")

@@ -33,8 +33,10 @@ def disagreements(
     yield from _parsers(key, settings)
     yield from _pictures(key, settings, architecture)
     if settings.chat_template:
-        yield from chat_template.problems(f"{key}.chat_template", settings.chat_template)
-    unsafe = tuple(extra_args.problems(f"{key}", settings.extra_args))
+        yield from chat_template.problems(
+            f"{key}.chat_template", settings.chat_template, tools=bool(settings.tool_call_parser)
+        )
+    unsafe = tuple(extra_args.problems(key, settings.extra_args))
     yield from unsafe
     if not unsafe and not misplaced:
         yield from _refused(key, settings, parts)

@@ -180,7 +180,7 @@ class VllmServerSettings(Settings):
         str | None,
         Field(
             pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*\.jinja$",
-            description="A .jinja file beside the stack file, instead of the model's own template.",
+            description="A .jinja file in the project's folder, in place of the model's own.",
         ),
     ] = None
     images_per_prompt: Annotated[

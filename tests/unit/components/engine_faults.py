@@ -179,12 +179,12 @@ VALUES: Mapping[str, tuple[str, Any, str]] = {
     "a template elsewhere": (
         "chat_template",
         "../chat.jinja",
-        "chat_template is '../chat.jinja': needed: A .jinja file beside the stack file",
+        "chat_template is '../chat.jinja': needed: A .jinja file in the project's folder",
     ),
     "a template of another kind": (
         "chat_template",
         "chat.txt",
-        "chat_template is 'chat.txt': needed: A .jinja file beside the stack file",
+        "chat_template is 'chat.txt': needed: A .jinja file in the project's folder",
     ),
     "too many pictures": (
         "images_per_prompt",
