@@ -187,11 +187,14 @@ def _ollama_server(
         jobs=[VolumeJob(placed(pod, writable), writable.labels)],
         opts=_after(opts, program),
     )
+    serving = ollama.server_pod(server, planned, drain, writable.claim, program.config_map_name)
+    if volumes.node_labels:
+        serving["node_selector"] = dict(volumes.node_labels)
     ollama.OllamaServer(
         "ollama",
         server,
         who=ollama_identity(server, settings),
-        pod=ollama.server_pod(server, planned, drain, writable.claim, program.config_map_name),
+        pod=serving,
         start_seconds=ollama.start_seconds(planned),
         callers=_engine_callers(settings),
         drain=drain,

@@ -122,7 +122,7 @@ def _check_extra(extra: Sequence[str], settings: Mapping[str, Setting]) -> None:
     if not extra[0].startswith("-"):
         raise ValueError(f"extra_args start with {extra[0]!r}; begin with a flag such as --seed=1")
     for word in extra:
-        if word in {"--", "--config"} or "$" in word:
+        if word == "--" or word.partition("=")[0] == "--config" or "$" in word:
             raise ValueError(f"extra_args cannot hold {word!r}; write flags with literal values")
     line = effective(("model", *extra))
     repeated = sorted(line.given & settings.keys())

@@ -242,3 +242,15 @@ def test_namespace_and_every_pod_say_which_tier_they_belong_to(name: str) -> Non
     (namespace,) = of_kind(stack(name), "Namespace")
     found = [namespace["metadata"]["labels"], *(each.labels for each in pods(stack(name)))]
     assert {labels["inference-platform/environment"] for labels in found} == {tier}
+
+
+def test_a_server_goes_to_the_zone_of_its_file_system() -> None:
+    changed = document("dev")
+    changed["ollama"]["cache"] = {
+        "kind": "fsx",
+        "storage_class": "fsx",
+        "size_gib": 1200,
+        "zone": "us-east-1a",
+    }
+    spec = pod(render(changed, stack="dev"), "Deployment akko-akko-ollama").spec
+    assert spec["nodeSelector"] == {"topology.kubernetes.io/zone": "us-east-1a"}

@@ -133,6 +133,7 @@ def _with(extra: tuple[str, ...] = (), model: str = "m", **changes: Setting) -> 
         (("--no-enforce-eager",), "repeat --enforce-eager"),
         (("--device-memory-utilization=1",), "repeat --gpu-memory-utilization"),
         (("--config", "f.yaml"), "'--config'"),
+        (("--config=f.yaml",), "'--config=f.yaml'"),
         (("--seed=1", "--"), "'--'"),
         (("--seed=$(SEED)",), "literal value"),
         (("model",), "begin with a flag"),
