@@ -92,7 +92,7 @@ class Workshop:
             stderr=subprocess.PIPE,
             text=True,
             # What a shell runs in the background ignores Ctrl-C, and its children inherit that.
-            preexec_fn=_heed_interrupts,
+            preexec_fn=_heed_interrupts,  # noqa: PLW1509 - this process has no threads
         )
 
 
