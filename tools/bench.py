@@ -29,8 +29,9 @@ from tools.install import engine_environment
 
 _RUNS = 3
 _MANY_MODELS = 100
-_RESOURCES_A_MODEL = 9
-"""Claim, Job, two network policies, account, Deployment, Service and their two components."""
+_RESOURCES_A_MODEL = 13
+"""Claim, two Jobs and their plan, two network policies, preflight, account, Deployment, Service and
+their three components."""
 
 
 @dataclass(frozen=True)
