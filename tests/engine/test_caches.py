@@ -29,11 +29,11 @@ _KINDS: Mapping[str, tuple[dict[str, Any], Mapping[str, int]]] = {
     ),
     "mountpoint": (
         {**_S3, "reader": "mountpoint"},
-        {f"{_VOLUME} ": 2, f"{_CLAIM} ": 2, _FETCH: 1, _COLLECT: 1},
+        {f"{_VOLUME} ": 2, f"{_CLAIM} ": 2, _FETCH: 1, _COLLECT: 0},
     ),
     "streamer": (
         {**_S3, "reader": "streamer"},
-        {f"{_VOLUME} ": 1, f"{_CLAIM} ": 1, _FETCH: 1, _COLLECT: 1},
+        {f"{_VOLUME} ": 1, f"{_CLAIM} ": 1, _FETCH: 1, _COLLECT: 0},
     ),
     "nvme": (
         {"kind": "nvme", "shared": _EFS},
