@@ -32,7 +32,6 @@ class ModelMount:
         environment: Further variables of the engine.
         account_annotations: Of the server's account.
         egress: Where the engine itself reads from outside the cluster.
-        surges: Whether a further pod can exist beside all replicas during a roll-out.
     """
 
     volumes: tuple[VolumeArgsDict, ...]
@@ -43,7 +42,6 @@ class ModelMount:
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     account_annotations: Mapping[str, str] = field(default_factory=dict[str, str])
     egress: tuple[NetworkPolicyEgressRuleArgsDict, ...] = ()
-    surges: bool = True
 
 
 def server_mount(cache: ModelCache, preload: Preload, volumes: ModelVolumes) -> ModelMount:
@@ -62,7 +60,6 @@ def server_mount(cache: ModelCache, preload: Preload, volumes: ModelVolumes) -> 
         init_containers=(first,),
         claim_templates=volumes.claim_templates,
         node_labels=volumes.node_labels,
-        surges=volumes.surges,
     )
 
 

@@ -77,7 +77,6 @@ def _shared(cache: SharedCache, place: Place) -> ModelVolumes:
         ),
         served=(claimed(VOLUME, name),),
         node_labels=nodes,
-        surges=not one_node,
     )
 
 
@@ -93,7 +92,6 @@ def _own_disks(cache: EbsCache, place: Place) -> ModelVolumes:
             for ordinal, name in enumerate(names)
         ),
         claim_templates=(template,),
-        surges=False,
     )
 
 

@@ -109,7 +109,6 @@ class ModelVolumes:
         served: Volumes of the server's pod.
         claim_templates: Of a server whose pods have a volume each.
         node_labels: Of the nodes that can mount what is served.
-        surges: Whether a further pod can mount it too.
     """
 
     claims: tuple[Claim, ...] = ()
@@ -117,7 +116,6 @@ class ModelVolumes:
     served: tuple[VolumeArgsDict, ...] = ()
     claim_templates: tuple[PersistentVolumeClaimArgsDict, ...] = ()
     node_labels: Mapping[str, str] = field(default_factory=dict[str, str])
-    surges: bool = True
 
 
 def claimed(name: str, claim: str) -> VolumeArgsDict:

@@ -12,6 +12,7 @@ from components.core.settings import (
     ServiceName,
     Settings,
 )
+from components.document.quantities import SecretKey
 
 
 class _KeySettings(Settings):
@@ -19,14 +20,7 @@ class _KeySettings(Settings):
         DnsLabel,
         Field(description="Secret of the gateway's key, lower-case letters, digits and '-'."),
     ]
-    secret_key: Annotated[
-        str,
-        Field(
-            pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
-            max_length=253,
-            description="Key in it, letters, digits, '.', '_' and '-'.",
-        ),
-    ] = "master-key"
+    secret_key: SecretKey = "master-key"
 
 
 class ExistingKey(_KeySettings):

@@ -5,8 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from components.core.settings import DnsLabel, Settings
-
-_SECRET_KEY = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+from components.document.quantities import SecretKey
 
 
 class _TokenSettings(Settings):
@@ -14,14 +13,7 @@ class _TokenSettings(Settings):
         DnsLabel,
         Field(description="Secret of the hub's token, lower-case letters, digits and '-'."),
     ]
-    secret_key: Annotated[
-        str,
-        Field(
-            pattern=_SECRET_KEY,
-            max_length=253,
-            description="Key in it, letters, digits, '.', '_' and '-'.",
-        ),
-    ] = "token"
+    secret_key: SecretKey = "token"
 
 
 class ExistingToken(_TokenSettings):

@@ -26,17 +26,21 @@ Zone = Annotated[
 ]
 
 
+SecretKey = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        max_length=253,
+        description="Key in it, letters, digits, '.', '_' and '-'.",
+    ),
+]
+"""A key of a Secret, as Kubernetes allows it, but for one that begins with a dot."""
+
+
 class KeySecret(Settings):
     """A Secret of the stack's namespace, put there by the organisation's secret store."""
 
     name: Annotated[
         DnsLabel, Field(description="Name of the Secret, lower-case letters, digits and '-'.")
     ]
-    key: Annotated[
-        str,
-        Field(
-            pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
-            max_length=253,
-            description="Key in it, letters, digits, '.', '_' and '-'.",
-        ),
-    ]
+    key: SecretKey
