@@ -1,7 +1,5 @@
 """The real vLLM in a child process, as a judge of arguments; see engines/vllm/check_config.py."""
 
-import json
-import subprocess
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -9,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tests.serving.environments import python_of
+from tests.serving.line_child import LineChild, line_child
 from tests.serving.processes import clean_environment
 from tests.serving.real_engine import H100, Gpu
 
@@ -40,11 +38,11 @@ class ConfigJudge:
 
     Attributes:
         version: The version that it says it is.
-        process: The child.
+        child: The child.
     """
 
     version: str
-    process: subprocess.Popen[str]
+    child: LineChild
 
     def judge(
         self,
@@ -61,14 +59,7 @@ class ConfigJudge:
             gpu: What vLLM is to see.
         """
         case = {"args": list(args), "folders": folders, "gpu": asdict(gpu)}
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps(case) + "\n")
-        self.process.stdin.flush()
-        said = self.process.stdout.readline()
-        assert said, f"vLLM ended at {case}"
-        answer: dict[str, Any] = json.loads(said)
-        assert "broken" not in answer, f"{args}\n{answer['broken']}"
+        answer = self.child.ask(case)
         return Judgement(answer.get("refused"), answer.get("by", ""), answer.get("accepted", {}))
 
 
@@ -83,18 +74,6 @@ def config_judge() -> Generator[ConfigJudge]:
             "VLLM_CACHE_ROOT": "/vllm",
             "HF_HUB_OFFLINE": "1",
         }
-        process = subprocess.Popen(
-            [python_of("vllm"), _SCRIPT],
-            cwd=folder,
-            env=clean_environment(Path(folder), variables),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        with process:
-            assert process.stdout is not None
-            first: dict[str, str] = json.loads(process.stdout.readline())
-            yield ConfigJudge(first["version"], process)
-            assert process.stdin is not None
-            process.stdin.close()
+        environment = clean_environment(Path(folder), variables)
+        with line_child(_SCRIPT, Path(folder), environment) as child:
+            yield ConfigJudge(child.version, child)

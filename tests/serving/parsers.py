@@ -21,6 +21,7 @@ from filelock import FileLock
 
 from components.core.engine_args.flags import TABLES
 from tests.serving.environments import EnvironmentUnavailableError, python_of
+from tests.serving.line_child import LineChild, line_child
 from tests.serving.processes import clean_environment
 from tools.store import cache_folder
 
@@ -44,7 +45,7 @@ class RealParser:
     """
 
     version: str
-    process: subprocess.Popen[str]
+    child: LineChild
 
     def read(
         self,
@@ -60,14 +61,7 @@ class RealParser:
             files: Text by the name of a file that it finds in its folder.
         """
         case = {"words": words, "environment": environment or {}, "files": files or {}}
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps(case) + "\n")
-        self.process.stdin.flush()
-        said = self.process.stdout.readline()
-        assert said, f"vLLM's parser ended at {case}"
-        answer: Answer = json.loads(said)
-        return answer
+        return self.child.ask(case)
 
 
 def pinned_version() -> str:
@@ -85,21 +79,9 @@ def real_parser(*, pinned: bool) -> Generator[RealParser]:
         pinned: Whether to take the version that the images run, instead of the installed one.
     """
     with TemporaryDirectory() as folder:
-        process = subprocess.Popen(
-            [python_of("vllm"), SCRIPTS / "read_arguments.py"],
-            cwd=folder,
-            env=_environment(Path(folder), pinned=pinned),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        with process:
-            assert process.stdout is not None
-            first: Answer = json.loads(process.stdout.readline())
-            yield RealParser(first["version"], process)
-            assert process.stdin is not None
-            process.stdin.close()
+        environment = _environment(Path(folder), pinned=pinned)
+        with line_child(SCRIPTS / "read_arguments.py", Path(folder), environment) as child:
+            yield RealParser(child.version, child)
 
 
 def flag_table(*, pinned: bool) -> str:

@@ -1,7 +1,5 @@
 """The real vLLM in a child process that lays out KV caches; see engines/vllm/plan_kv_cache.py."""
 
-import json
-import subprocess
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -9,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tests.serving.environments import python_of
+from tests.serving.line_child import LineChild, line_child
 from tests.serving.processes import clean_environment
 
 _SCRIPT = Path(__file__).parent / "engines" / "vllm" / "plan_kv_cache.py"
@@ -58,11 +56,11 @@ class RealEngine:
 
     Attributes:
         version: The version that it says it is.
-        process: The child.
+        child: The child.
     """
 
     version: str
-    process: subprocess.Popen[str]
+    child: LineChild
 
     def plan(self, case: Case) -> Answer:
         """What vLLM makes of a case."""
@@ -72,15 +70,7 @@ class RealEngine:
             "gpu": asdict(case.gpu),
             "available": case.available,
         }
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps(asked) + "\n")
-        self.process.stdin.flush()
-        said = self.process.stdout.readline()
-        assert said, f"vLLM ended at {case}"
-        answer: Answer = json.loads(said)
-        assert "broken" not in answer, f"{case}\n{answer['broken']}"
-        return answer
+        return self.child.ask(asked)
 
 
 @contextmanager
@@ -94,18 +84,6 @@ def real_engine() -> Generator[RealEngine]:
             "VLLM_CACHE_ROOT": "/vllm",
             "HF_HUB_OFFLINE": "1",
         }
-        process = subprocess.Popen(
-            [python_of("vllm"), _SCRIPT],
-            cwd=folder,
-            env=clean_environment(Path(folder), variables),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        with process:
-            assert process.stdout is not None
-            first: Answer = json.loads(process.stdout.readline())
-            yield RealEngine(first["version"], process)
-            assert process.stdin is not None
-            process.stdin.close()
+        environment = clean_environment(Path(folder), variables)
+        with line_child(_SCRIPT, Path(folder), environment) as child:
+            yield RealEngine(child.version, child)
