@@ -23,9 +23,8 @@ from components.network import ingress, network_policy, policy_spec
 from components.pods import environment, hardened_pod, mounts, resources, scratch
 from components.workloads import Identity, Replicas, server
 
-POSTGRES_USER = 999
-VALKEY_USER = 999
-"""Users `postgres` of Debian's image and `valkey` of Alpine's."""
+USER = GROUP = 1000
+"""Any user but root: both programs only want to own what they write, which is on volumes."""
 URL = "url"
 """Key of the database's Secret: its whole address."""
 _NAME = "litellm"
@@ -146,6 +145,7 @@ def database_pod(settings: InClusterDatabase, who: Identity) -> PodSpecArgsDict:
             },
             *environment(
                 {
+                    "HOME": "/tmp",
                     "POSTGRES_USER": _NAME,
                     "POSTGRES_DB": _NAME,
                     "POSTGRES_INITDB_ARGS": "--auth-host=scram-sha-256",
@@ -158,6 +158,7 @@ def database_pod(settings: InClusterDatabase, who: Identity) -> PodSpecArgsDict:
         "resources": resources(1, settings.memory_gib),
         "startup_probe": {**_postgres_probe(), "period_seconds": 5, "failure_threshold": 60},
         "readiness_probe": {**_postgres_probe(), "period_seconds": 5, "failure_threshold": 3},
+        "liveness_probe": {**_postgres_probe(), "period_seconds": 10, "failure_threshold": 6},
         "volume_mounts": mounts(
             data="/var/lib/postgresql/data", run="/var/run/postgresql", tmp="/tmp"
         ),
@@ -166,11 +167,11 @@ def database_pod(settings: InClusterDatabase, who: Identity) -> PodSpecArgsDict:
         [container],
         [
             {"name": "data", "persistent_volume_claim": {"claim_name": f"{who.name}-data"}},
-            scratch("run", "16Mi"),
-            scratch("tmp", "256Mi"),
+            scratch("run", "1Gi"),
+            scratch("tmp", "1Gi"),
         ],
-        uid=POSTGRES_USER,
-        group=POSTGRES_USER,
+        uid=USER,
+        group=GROUP,
     )
 
 
@@ -181,13 +182,17 @@ def _postgres_probe() -> ProbeArgsDict:
 
 def counters_pod(settings: InClusterRedis) -> PodSpecArgsDict:
     """Valkey with its configuration from the Secret."""
+    port_is_open: ProbeArgsDict = {"tcp_socket": {"port": "redis"}, "timeout_seconds": 5}
     container: ContainerArgsDict = {
         "name": "valkey",
         "image": settings.image or image("valkey"),
         "args": [f"/etc/valkey/{_CONFIG}"],
+        "env": environment({"HOME": "/tmp"}),
         "ports": [{"name": "redis", "container_port": REDIS_PORT}],
         "resources": resources(1, settings.memory_gib),
-        "readiness_probe": {"tcp_socket": {"port": "redis"}, "period_seconds": 5},
+        "startup_probe": {**port_is_open, "period_seconds": 2, "failure_threshold": 60},
+        "readiness_probe": {**port_is_open, "period_seconds": 5, "failure_threshold": 3},
+        "liveness_probe": {**port_is_open, "period_seconds": 10, "failure_threshold": 6},
         "volume_mounts": [
             {"name": "config", "mount_path": "/etc/valkey", "read_only": True},
             *mounts(tmp="/tmp"),
@@ -201,10 +206,10 @@ def counters_pod(settings: InClusterRedis) -> PodSpecArgsDict:
                 "name": "config",
                 "secret": {"secret_name": settings.password.secret_name, "items": items},
             },
-            scratch("tmp", "64Mi"),
+            scratch("tmp", "1Gi"),
         ],
-        uid=VALKEY_USER,
-        group=VALKEY_USER,
+        uid=USER,
+        group=GROUP,
     )
 
 

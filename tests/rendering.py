@@ -13,6 +13,7 @@ from pulumi.runtime import mocks, rpc
 
 from components.cluster import kubernetes_provider
 from components.document import PlatformSettings, read_document
+from components.document.credentials import ConfigCredential, DevelopmentCredential
 from components.keys import Keys
 from components.platform import Platform
 
@@ -102,16 +103,19 @@ def render(
 def _keys(settings: PlatformSettings, gateway_key: str | None, hub_token: str | None) -> Keys:
     """What the configuration of a stack would give, with a value for every secret in it."""
     gateway = settings.gateway
-    found: tuple[Any, ...] = (
-        gateway.salt_key,
-        getattr(gateway.database, "password", None),
-        getattr(gateway.redis, "password", None),
+    return Keys(
+        gateway_key,
+        hub_token,
+        _made(gateway.salt_key, "salt"),
+        _made(getattr(gateway.database, "password", None), "database"),
+        _made(getattr(gateway.redis, "password", None), "redis"),
     )
-    salt, database, redis = (
-        None if each is None or getattr(each, "source", "existing") == "existing" else f"{CONFIG_VALUE}-{name}"
-        for name, each in zip(("salt", "database", "redis"), found, strict=True)
-    )
-    return Keys(gateway_key, hub_token, salt, database, redis)
+
+
+def _made(credential: object, name: str) -> str | None:
+    """A value for a credential whose Secret the stack makes; None for another."""
+    made = isinstance(credential, ConfigCredential | DevelopmentCredential)
+    return f"{CONFIG_VALUE}-{name}" if made else None
 
 
 def of_kind(rendered: Sequence[Rendered], kind: str) -> tuple[Mapping[str, Any], ...]:

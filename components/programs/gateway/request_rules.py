@@ -28,7 +28,6 @@ _OPERATORS = frozenset(
         "stream_timeout",
         "request_timeout",
         "enable_tag_filtering",
-        "model_list",
         "custom_llm_provider",
         "mock_response",
         "mock_timeout",
