@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from components.document import machines, ollama_plan, outside, storage
+from components.document import machines, ollama_plan, outside, scaling_checks, storage
 from components.document.gateway import DevelopmentKey
 from components.document.whole import ROOT, PlatformSettings
 
@@ -24,6 +24,7 @@ def disagreements(document: PlatformSettings) -> tuple[str, ...]:
         _development_key,
         outside.disagreements,
         storage.disagreements,
+        scaling_checks.disagreements,
     )
     return tuple(problem for check in checks for problem in check(document))
 
@@ -75,7 +76,7 @@ def _taken(document: PlatformSettings, servers: set[str]) -> set[str]:
         f"{model.service_name}-{group}"
         for model in document.vllm_models.values()
         if model.nodes > 1
-        for group in range(model.replicas + 1)  # one more while groups are replaced by surge
+        for group in range(model.most_replicas + 1)  # one more while groups are replaced by surge
     }
     closed = {f"{document.namespace}-{role}" for role in ("default-deny", "dns")}
     return {"default", *closed, *beside, *leaders}

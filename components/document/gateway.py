@@ -13,6 +13,7 @@ from components.core.settings import (
     Settings,
 )
 from components.document.quantities import SecretKey
+from components.document.scaling import GatewayScalingSettings
 
 
 class _KeySettings(Settings):
@@ -53,6 +54,14 @@ class GatewaySettings(Settings):
 
     service_name: ServiceName
     replicas: Annotated[PositiveInt, Field(le=1000, description="Pods of the gateway.")] = 1
+    scaling: Annotated[
+        GatewayScalingSettings | None,
+        Field(description="As many pods as load asks for, instead of replicas."),
+    ] = None
+    vpa: Annotated[
+        bool,
+        Field(strict=True, description="Whether a VPA recommends CPU and memory; it sets nothing."),
+    ] = False
     master_key: Annotated[MasterKey, Field(description="The key that every client has to show.")]
     model_aliases: Annotated[
         dict[ModelName, str],
