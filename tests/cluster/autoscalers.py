@@ -90,14 +90,14 @@ def served_pages(folder: Path) -> Generator[Pages]:
     pages = Pages(folder)
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 - the base class's name
+        def do_GET(self) -> None:
             text = pages.texts.get(self.path.removeprefix("/"))
             self.send_response(200 if text is not None else 404)
             self.send_header("Content-Type", "text/plain; version=0.0.4")
             self.end_headers()
             self.wfile.write((text or "").encode())
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as above
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
             del format, args
 
     with ThreadingHTTPServer((LOOPBACK, 0), Handler) as server:
