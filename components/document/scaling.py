@@ -44,7 +44,9 @@ class HoursSettings(Settings):
     @classmethod
     def _known_zone(cls, zone: str) -> str:
         if zone not in available_timezones():
-            raise ValueError("no time zone of the IANA database: write it as Europe/Berlin, or UTC")
+            raise ValueError(
+                f"{zone!r} is no time zone of the IANA database: write it as Europe/Berlin, or UTC"
+            )
         return zone
 
     @field_validator("start", "end")
@@ -52,8 +54,8 @@ class HoursSettings(Settings):
     def _a_time(cls, text: str) -> str:
         if not _CLOCK.fullmatch(text) and not _CRON.fullmatch(text):
             raise ValueError(
-                "neither a time of the day such as 08:00 nor five fields of cron such as "
-                "'0 8 * * 1-5'"
+                f"{text!r} is neither a time of the day such as 08:00 nor five fields of cron "
+                "such as '0 8 * * 1-5'"
             )
         return text
 

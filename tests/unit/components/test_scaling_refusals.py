@@ -1,11 +1,14 @@
-"""Scaling that cannot work is refused with a sentence: what was asked, what is possible, which key."""
+"""Scaling that cannot work is refused: what was asked, what is possible, which key to change."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from components.document import ROOT, DocumentError, parse_document, read_document
+from components.document.plans import plan_models
+from components.document.scale_in import start_seconds, too_slow
 from tests.rendering import document
 from tests.unit.components.test_scaling import HOURS, asleep, scaled
 
@@ -38,12 +41,12 @@ def refusals(value: object) -> list[str]:
         ),
         (
             {"hours": {**HOURS, "time_zone": "Europe/Bonn"}},
-            f"{KEY}.hours.time_zone is 'Europe/Bonn': no time zone of the IANA database: write it "
-            "as Europe/Berlin, or UTC",
+            f"{KEY}.hours.time_zone is refused: 'Europe/Bonn' is no time zone of the IANA database: "
+            "write it as Europe/Berlin, or UTC",
         ),
         (
             {"hours": {**HOURS, "time_zone": "CEST+2"}},
-            f"{KEY}.hours.time_zone is 'CEST+2': no time zone of the IANA database",
+            f"{KEY}.hours.time_zone is refused: 'CEST+2' is no time zone of the IANA database",
         ),
         (
             {"hours": {**HOURS, "end": "08:00"}},
@@ -52,11 +55,11 @@ def refusals(value: object) -> list[str]:
         ),
         (
             {"hours": {**HOURS, "start": "8 o'clock"}},
-            f'{KEY}.hours.start is "8 o\'clock": neither a time of the day such as 08:00 nor five '
-            "fields of cron",
+            f'{KEY}.hours.start is refused: "8 o\'clock" is neither a time of the day such as '
+            "08:00 nor five fields of cron such as '0 8 * * 1-5'",
         ),
-        ({"hours": {**HOURS, "start": "24:00"}}, f"{KEY}.hours.start is '24:00': neither a time"),
-        ({"hours": {**HOURS, "start": "0 8 * *"}}, f"{KEY}.hours.start is '0 8 * *': neither a ti"),
+        ({"hours": {**HOURS, "start": "24:00"}}, f"{KEY}.hours.start is refused: '24:00' is neith"),
+        ({"hours": {**HOURS, "start": "0 8 * *"}}, f"{KEY}.hours.start is refused: '0 8 * *' is n"),
         (
             {"hours": {**HOURS, "start": "0 8 * * *"}},
             f"{KEY}.hours.start is '0 8 * * *' and {KEY}.hours.end '18:00': write both as times of "
@@ -67,7 +70,7 @@ def refusals(value: object) -> list[str]:
             f"{KEY}.hours.days is there, but {KEY}.hours.start is cron, which says the days itself:"
             " take days out",
         ),
-        ({"hours": {**HOURS, "days": []}}, f"{KEY}.hours.days is empty: it needs 1 or more"),
+        ({"hours": {**HOURS, "days": []}}, f"{KEY}.hours.days is empty; write at least one"),
         (
             {"hours": {**HOURS, "replicas": 4}},
             f"{KEY}.hours.replicas is 4, but max_replicas is 3: lower it, or raise max_replicas",
@@ -226,23 +229,16 @@ def test_a_model_that_generates_nothing_has_neither_cache_in_use_nor_first_token
 
 
 def test_a_start_that_no_autoscaler_can_outwait_is_refused() -> None:
-    """120 GB of weights through a volume that may give 150 MiB/s."""
-    value = scaled({"max_replicas": 1})
-    value["node_pools"]["l4"] = {"instance_types": ["p5.48xlarge"], "max_gpus": 16}
-    model = value["models"]["akko-coder"]
-    for key in ("cpu", "memory_gib"):
-        model.pop(key)
-    model |= {
-        "source": "meta-llama/Llama-3.3-70B-Instruct",
-        "revision": "6f6073b423013f6a7d4d9f39144961bfbfbc386b",
-        "tensor_parallel": 8,
-        "cache": {"kind": "ebs", "storage_class": "gp3", "size_gib": 400},
-    }
-    value["hub"] = {"token": {"source": "existing", "secret_name": "hf-token"}}
-    said = [text for text in refusals(value) if ".scaling" in text]
-    assert len(said) == 1
-    assert said[0].startswith(f"{KEY} is there, but a start may take ")
-    assert "looks back 3600 s at most" in said[0]
+    """The same start with every phase three times as long."""
+    found = plan_models(parse_document(scaled()))["akko-coder"]
+    slow = replace(found.plans[0], phases=found.plans[0].phases * 3)
+    (said,) = too_slow("key", found.settings, (*found.plans, slow))
+    assert said.startswith(f"key.scaling is there, but a start may take {start_seconds([slow])} s")
+    assert "looks back 3600 s at most" in said
+    assert "choose a faster key.cache, or say key.replicas instead" in said
+    assert not list(too_slow("key", found.settings, found.plans))
+    steady = plan_models(parse_document(document("production")))["akko-coder"].settings
+    assert not list(too_slow("key", steady, [slow]))
 
 
 @pytest.mark.parametrize(
