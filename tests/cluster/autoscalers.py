@@ -112,7 +112,9 @@ def served_pages(folder: Path) -> Generator[Pages]:
 
 
 @contextmanager
-def process(argv: list[str], log: Path, environ: Mapping[str, str]) -> Generator[None]:
+def process(
+    argv: list[str], log: Path, environ: Mapping[str, str]
+) -> Generator[subprocess.Popen[bytes]]:
     """A program for as long as it is needed; ended in good order, else killed."""
     # A proxy of the user's environment has no business between it and loopback.
     kept = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
@@ -121,7 +123,7 @@ def process(argv: list[str], log: Path, environ: Mapping[str, str]) -> Generator
             argv, env={**kept, **environ}, stdout=output, stderr=output, start_new_session=True
         )
         try:
-            yield
+            yield started
             assert started.poll() is None, log.read_text(encoding="utf-8")[-3000:]
         finally:
             started.send_signal(signal.SIGTERM)
@@ -152,8 +154,8 @@ def running_prometheus(binary: Path, pages: Pages, port: int) -> Generator[None]
         f"--web.listen-address={LOOPBACK}:{port}",
     ]
     log = pages.folder / "prometheus.log"
-    with process(argv, log, {}):
-        wait_for(f"http://{LOOPBACK}:{port}/-/ready", log)
+    with process(argv, log, {}) as started:
+        wait_for(f"http://{LOOPBACK}:{port}/-/ready", started, log)
         yield
 
 
@@ -168,7 +170,8 @@ def running_keda(binary: Path, kubectl: Kubectl, home: Path, folder: Path) -> Ge
         (keys / name).symlink_to(there)
     metrics, health, service, secure, adapter_metrics = free_ports(5)
     kubectl.apply(_METRICS_API.replace("PORT", str(secure)))
-    environ = {"KUBECONFIG": str(layout.kubeconfig), "POD_NAMESPACE": "keda", "WATCH_NAMESPACE": ""}
+    names = {"POD_NAMESPACE": "keda", "KEDA_CLUSTER_OBJECT_NAMESPACE": "keda"}
+    environ = {"KUBECONFIG": str(layout.kubeconfig), "WATCH_NAMESPACE": "", **names}
     operator = [
         str(binary),
         f"--metrics-bind-address={LOOPBACK}:{metrics}",
@@ -192,18 +195,19 @@ def running_keda(binary: Path, kubectl: Kubectl, home: Path, folder: Path) -> Ge
         ),
     ]
     log = folder / "keda-operator.log"
-    with process(operator, log, environ):
-        wait_for(f"http://{LOOPBACK}:{health}/readyz", log)
+    with process(operator, log, environ) as started:
+        wait_for(f"http://{LOOPBACK}:{health}/readyz", started, log)
         with process(adapter, folder / "keda-adapter.log", environ):
             what = "apiservices/v1beta1.external.metrics.k8s.io"
             kubectl.wait(what, "condition=Available", seconds=READY_SECONDS)
             yield
 
 
-def wait_for(url: str, log: Path) -> None:
+def wait_for(url: str, started: subprocess.Popen[bytes], log: Path) -> None:
     """Until a program says that it is ready."""
 
     def answers() -> bool:
+        assert started.poll() is None, log.read_text(encoding="utf-8")[-3000:]
         try:
             return httpx.get(url, timeout=1, trust_env=False).is_success
         except httpx.HTTPError:

@@ -30,8 +30,8 @@ CODER, REVIEWER, GATEWAY = "akko-akko-vllm", "akko-akko-reviewer", "akko-akko-li
 ENGINE = '{model_name="akko-coder",engine="0"}'
 SCALE_SECONDS = 75
 """KEDA asks every 15 s, a HorizontalPodAutoscaler every 5 s, and pods take their time."""
-HOURS_BEGIN_IN = timedelta(seconds=150)
-"""Later than everything else takes; the hours last a minute."""
+MINUTE = timedelta(minutes=1)
+"""How long the hours last."""
 
 
 @dataclass
@@ -43,17 +43,21 @@ class Story:
         kept: After the first deployment, replicas by Deployment.
         seen: Replicas of a Deployment when a step was over, by step.
         second: How the same document went once more, when load had added servers.
+        took: How long that took.
         conditions: Of the ScaledObject of `CODER`, while Prometheus was away.
+        changed: How the document with hours that begin soon went.
+        begin: When they begin.
         hours: When replicas of `CODER` were another number than before, and which.
-        begin: When the hours begin.
     """
 
     deployed: Deployed
-    begin: datetime
     kept: dict[str, int] = field(default_factory=dict[str, int])
     seen: dict[str, int] = field(default_factory=dict[str, int])
     second: CompletedProcess[str] | None = None
+    took: timedelta = MINUTE
     conditions: dict[str, str] = field(default_factory=dict[str, str])
+    changed: CompletedProcess[str] | None = None
+    begin: datetime = datetime.max
     hours: list[tuple[datetime, int]] = field(default_factory=list[tuple[datetime, int]])
 
     @property
@@ -72,7 +76,7 @@ class Story:
 def document(prometheus: int, begin: datetime) -> Document:
     """The example, at a Prometheus on loopback, with hours that begin soon."""
     found = example("office-hours")
-    end = begin + timedelta(minutes=1)
+    end = begin + MINUTE
     hours = {"time_zone": "UTC", "start": f"{begin:%M %H} * * *", "end": f"{end:%M %H} * * *"}
     found["models"]["akko-coder"]["scaling"]["hours"] = {**hours, "replicas": 2}
     del found["models"]["akko-reviewer"]["scaling"]["hours"]
@@ -112,12 +116,6 @@ def impatient(kubectl: Kubectl, name: str) -> None:
     kubectl("patch", "scaledobject", name, "-nakko", "--type=merge", f"--patch={patch}")
 
 
-def begins() -> datetime:
-    """A whole minute that is far enough away."""
-    soon = datetime.now(UTC) + HOURS_BEGIN_IN
-    return soon.replace(second=0, microsecond=0) + timedelta(minutes=1)
-
-
 @pytest.fixture(scope="module")
 def story(
     tmp_path_factory: pytest.TempPathFactory, binaries: Mapping[str, Path]
@@ -125,8 +123,7 @@ def story(
     tools, folder = ensure(AUTOSCALING), tmp_path_factory.mktemp("autoscaling")
     run_folder, project = folder / "run", project_copy(folder)
     (port,) = free_ports(1)
-    begin = begins()
-    write_stack(project, "elastic", document(port, begin))
+    write_stack(project, "elastic", document(port, datetime.now(UTC) + timedelta(hours=12)))
     with ExitStack() as stack:
         stack.callback(run_stacks, "down", run_folder=run_folder)
         pages = stack.enter_context(served_pages(folder))
@@ -134,7 +131,7 @@ def story(
         pages.show(GATEWAY, asked(0))
         prometheus = stack.enter_context(ExitStack())
         prometheus.enter_context(running_prometheus(tools["prometheus"], pages, port))
-        told = Story(deploy("elastic", run_folder, binaries["kubectl"], project), begin)
+        told = Story(deploy("elastic", run_folder, binaries["kubectl"], project))
         told.kept = {name: told.replicas(name) for name in (CODER, REVIEWER, GATEWAY)}
         home = run_folder / "elastic" / "control-plane"
         stack.enter_context(running_keda(tools["keda-operator"], told.kubectl, home, folder))
@@ -143,6 +140,7 @@ def story(
         stack.enter_context(running_prometheus(tools["prometheus"], pages, port))
         told.reach("prometheus is back", CODER, 1)
         told.reach("asked for again", REVIEWER, 1)
+        hours_begin(told, project, port)
         within_hours(told)
         yield told
 
@@ -153,7 +151,9 @@ def scaled_by_load(told: Story, pages: Pages) -> None:
     pages.show(CODER, load(17))
     told.reach("load", CODER, 3)
     told.reach("nobody asks", REVIEWER, 0)
+    begun = datetime.now(UTC)
     told.second = told.deployed.up()
+    told.took = datetime.now(UTC) - begun
     told.seen["second"] = told.replicas(CODER)
     told.seen["second, nobody asks"] = told.replicas(REVIEWER)
 
@@ -176,9 +176,18 @@ def without_prometheus(told: Story, pages: Pages, prometheus: ExitStack) -> None
     told.seen["no prometheus"] = told.replicas(CODER)
 
 
+def hours_begin(told: Story, project: Path, port: int) -> None:
+    """The document with hours in the first whole minute that is surely later."""
+    soon = datetime.now(UTC) + 2 * told.took + MINUTE
+    told.begin = soon.replace(second=0, microsecond=0)
+    write_stack(project, "elastic", document(port, told.begin))
+    told.changed = told.deployed.up()
+    impatient(told.kubectl, CODER)
+
+
 def within_hours(told: Story) -> None:
     """From before the hours until after them, every change."""
-    last = told.begin + timedelta(seconds=60 + SCALE_SECONDS)
+    last = told.begin + MINUTE + timedelta(seconds=SCALE_SECONDS)
 
     def over() -> bool:
         found, now = told.replicas(CODER), datetime.now(UTC)
@@ -226,11 +235,18 @@ def test_b9_a_request_that_its_fallback_answers_wakes_the_model(story: Story) ->
     assert story.seen["asked for again"] == 1
 
 
+def test_other_hours_change_the_autoscaler_and_no_server(story: Story) -> None:
+    assert story.changed is not None
+    out = story.changed.stdout
+    assert story.changed.returncode == 0, out + story.changed.stderr
+    assert "1 updated" in out or out.count(" updated") == 1, out
+
+
 def test_c5_a_second_server_is_warm_in_business_hours_only(story: Story) -> None:
     """Row C5: hours of a minute, by KEDA's own clock."""
     assert [number for _, number in story.hours] == [1, 2, 1]
     came, went = (moment for moment, _ in story.hours[1:])
-    end = story.begin + timedelta(minutes=1)
+    end = story.begin + MINUTE
     assert story.begin <= came < end <= went
 
 

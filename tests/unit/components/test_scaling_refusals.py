@@ -41,8 +41,8 @@ def refusals(value: object) -> list[str]:
         ),
         (
             {"hours": {**HOURS, "time_zone": "Europe/Bonn"}},
-            f"{KEY}.hours.time_zone is refused: 'Europe/Bonn' is no time zone of the IANA database: "
-            "write it as Europe/Berlin, or UTC",
+            f"{KEY}.hours.time_zone is refused: 'Europe/Bonn' is no time zone of the IANA "
+            "database: write it as Europe/Berlin, or UTC",
         ),
         (
             {"hours": {**HOURS, "time_zone": "CEST+2"}},
