@@ -41,7 +41,8 @@ METRICS = "metrics"
 
 CONFIG = "/etc/litellm"
 """Folder of the configuration and of the programs that it names."""
-_START_SECONDS = 600
+START_SECONDS = 600
+"""From a pod's creation to its readiness, at most."""
 _KEEP_ALIVE_SECONDS = 75
 """Above the 60 s after which common proxies drop an idle connection: the proxy closes first."""
 
@@ -99,10 +100,11 @@ class LiteLlmGateway(pulumi.ComponentResource):
                 opts=child,
             )
         replicas = Replicas(
-            count=settings.replicas,
+            count=settings.scaling.min_replicas if settings.scaling else settings.replicas,
             surge=True,
             grace_seconds=drain.pod_grace_seconds,
-            start_seconds=_START_SECONDS,
+            start_seconds=START_SECONDS,
+            most=settings.scaling.max_replicas if settings.scaling else None,
         )
         pod = gateway_pod(settings, backends, config_name, drain)
         self.service_name = server(

@@ -9,6 +9,7 @@ from pulumi_kubernetes import Provider
 from pulumi_kubernetes.networking.v1 import NetworkPolicyPeerArgsDict
 
 from components import ollama, vllm, vllm_pods
+from components.autoscaling import Autoscaler, Recommender
 from components.core.conventions import GATEWAY_PORT, Role
 from components.core.drain import DrainChain
 from components.document import DocumentError, PlatformSettings, outside, storage
@@ -32,6 +33,12 @@ from components.network import other_namespace, same_namespace
 from components.node_pools import GpuNodePool
 from components.preload_pods import VolumeJob
 from components.priorities import ServingPriorities, priority_class
+from components.scaling_signals import (
+    gateway_scaled,
+    gateway_signals,
+    model_scaled,
+    model_signals,
+)
 from components.stored_models import stored_models
 from components.volumes import Place
 from components.workloads import Identity
@@ -79,6 +86,7 @@ class Platform(pulumi.ComponentResource):
         if settings.exposure is not None:
             who = gateway_identity(settings)
             GatewayRoute("gateway-route", settings.exposure, who=who, drain=drain, opts=inside)
+        _elasticity(settings, plans, [server for server, _ in servers], front, inside)
         # Last of all: as long as anything else of a deployment may fail, the way back needs them.
         everything = [front, *(server for server, _ in servers)]
         for found, (_, jobs) in zip(plans.values(), servers, strict=True):
@@ -153,6 +161,39 @@ def _vllm_server(
     )
     pulumi.log.info(replacement_sentence(settings, found), server)
     return server, stored.collecting
+
+
+def _elasticity(
+    settings: PlatformSettings,
+    plans: Mapping[str, ModelPlan],
+    servers: Sequence[vllm.VllmServer],
+    gateway: pulumi.Resource,
+    opts: pulumi.ResourceOptions,
+) -> None:
+    """Autoscalers come when what they scale has served once, with whoever answers instead."""
+    for found, server in zip(plans.values(), servers, strict=True):
+        alias, model = found.alias, found.settings
+        who, scaled = vllm_identity(alias, settings), model_scaled(settings, found)
+        after = _after(opts, server, gateway)
+        if model.scaling is not None:
+            signals = model_signals(settings, alias)
+            Autoscaler(
+                f"{alias}-scaler",
+                model.scaling,
+                who=who,
+                scaled=scaled,
+                signals=signals,
+                opts=after,
+            )
+        if model.vpa:
+            Recommender(f"{alias}-recommender", who=who, scaled=scaled, opts=after)
+    who, scaled, after = gateway_identity(settings), gateway_scaled(), _after(opts, gateway)
+    scaling = settings.gateway.scaling
+    if scaling is not None:
+        signals = gateway_signals(settings)
+        Autoscaler("gateway-scaler", scaling, who=who, scaled=scaled, signals=signals, opts=after)
+    if settings.gateway.vpa:
+        Recommender("gateway-recommender", who=who, scaled=scaled, opts=after)
 
 
 def _ollama_server(

@@ -42,6 +42,12 @@ document says what to take it for, so that its plan is a guess."""
 HOSTS_OUTSIDE = "inference-platform/hosts-outside"
 """Annotation on the gateway: the hosts of providers that prompts may go to, with commas between."""
 
+IDLE_FALLBACK = "inference-platform/idle-fallback"
+"""Annotation on an autoscaler that may end the last server: the alias that answers meanwhile."""
+
+START_SECONDS = "inference-platform/start-seconds"
+"""Annotation on an autoscaler: how long a start of what it scales takes at most, by the plan."""
+
 PRELOAD_PROGRAM = "components.programs.preload"
 """The module that fetches, checks, copies and collects weights in pods."""
 

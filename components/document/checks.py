@@ -8,6 +8,7 @@ from components.document import (
     machines,
     ollama_plan,
     outside,
+    scaling_checks,
     storage,
     store_checks,
 )
@@ -30,6 +31,7 @@ def disagreements(document: PlatformSettings) -> tuple[str, ...]:
         _development_key,
         outside.disagreements,
         storage.disagreements,
+        scaling_checks.disagreements,
     )
     return tuple(problem for check in checks for problem in check(document))
 
@@ -81,7 +83,7 @@ def _taken(document: PlatformSettings, servers: set[str]) -> set[str]:
         f"{model.service_name}-{group}"
         for model in document.vllm_models.values()
         if model.nodes > 1
-        for group in range(model.replicas + 1)  # one more while groups are replaced by surge
+        for group in range(model.most_replicas + 1)  # one more while groups are replaced by surge
     }
     closed = {f"{document.namespace}-{role}" for role in ("default-deny", "dns")}
     return {"default", *closed, *beside, *leaders}

@@ -26,6 +26,7 @@ from components.document.gateway_routing import (
 )
 from components.document.gateway_stores import Database, Redis
 from components.document.quantities import SecretKey
+from components.document.scaling import GatewayScalingSettings
 
 
 class ExistingKey(ExistingCredential):
@@ -60,6 +61,14 @@ class GatewaySettings(Settings):
 
     service_name: ServiceName
     replicas: Annotated[PositiveInt, Field(le=1000, description="Pods of the gateway.")] = 1
+    scaling: Annotated[
+        GatewayScalingSettings | None,
+        Field(description="As many pods as load asks for, instead of replicas."),
+    ] = None
+    vpa: Annotated[
+        bool,
+        Field(strict=True, description="Whether a VPA recommends CPU and memory; it sets nothing."),
+    ] = False
     master_key: Annotated[MasterKey, Field(description="The key that may do everything.")]
     salt_key: Annotated[
         Credential | None,

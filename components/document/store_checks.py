@@ -28,11 +28,13 @@ def _stores(document: PlatformSettings) -> Iterator[str]:
                 f"{_GATEWAY}.{key} is there without {_GATEWAY}.database, and without tenants "
                 f"there is nothing for it to do: add a database, or take {key} out"
             )
-    if gateway.database is not None and gateway.redis is None and gateway.replicas > 1:
+    key, most = "replicas", gateway.replicas
+    if gateway.scaling is not None:
+        key, most = "scaling.max_replicas", gateway.scaling.max_replicas
+    if gateway.database is not None and gateway.redis is None and most > 1:
         yield (
-            f"{_GATEWAY}.replicas is {gateway.replicas} without {_GATEWAY}.redis: each pod would "
-            f"count for itself and let every limit through {gateway.replicas} times; add redis, or "
-            "set replicas to 1"
+            f"{_GATEWAY}.{key} is {most} without {_GATEWAY}.redis: each pod would count for itself "
+            f"and let every limit through {most} times; add redis, or set {key} to 1"
         )
 
 

@@ -15,6 +15,7 @@ from components.core.settings import (
 from components.document.cache import CompileCacheSettings, ModelCache
 from components.document.price import PriceSettings
 from components.document.quantities import Cpus, HubId, MemoryGib, Tokens
+from components.document.scaling import ModelScalingSettings
 from components.document.vllm_features import AdapterSettings, Speculation, TrafficClass
 
 _CLASS = r"^[A-Za-z][A-Za-z0-9_]*$"
@@ -204,6 +205,14 @@ class VllmServerSettings(Settings):
         ),
     ] = ()
     replicas: Annotated[PositiveInt, Field(le=10_000, description="Servers of this model.")] = 1
+    scaling: Annotated[
+        ModelScalingSettings | None,
+        Field(description="As many servers as load asks for, instead of replicas."),
+    ] = None
+    vpa: Annotated[
+        bool,
+        Field(strict=True, description="Whether a VPA recommends CPU and memory; it sets nothing."),
+    ] = False
     cpu: Annotated[
         Cpus | None, Field(description="CPUs to request; left out, one for each process.")
     ] = None
@@ -244,6 +253,16 @@ class VllmServerSettings(Settings):
         return max(1, self.gpus_per_replica // self.nodes)
 
     @property
+    def most_replicas(self) -> int:
+        """Servers that there are at most; always so many where nothing scales them."""
+        return self.scaling.max_replicas if self.scaling else self.replicas
+
+    @property
+    def least_replicas(self) -> int:
+        """Servers that there are while anything is asked; the first roll-out makes so many."""
+        return self.scaling.min_replicas if self.scaling else self.replicas
+
+    @property
     def gpus(self) -> int:
-        """GPUs that all replicas take together."""
-        return self.replicas * self.gpus_per_replica
+        """GPUs that all replicas take together, at most."""
+        return self.most_replicas * self.gpus_per_replica
