@@ -48,8 +48,6 @@ USER = GROUP = 1000
 _CONFIG = "/etc/litellm"
 _HOME = "/home/litellm"
 _START_SECONDS = 600
-_KEEP_ALIVE_SECONDS = 75
-"""Above the 60 s after which common proxies drop an idle connection: the proxy closes first."""
 
 
 class LiteLlmGateway(pulumi.ComponentResource):
@@ -152,7 +150,7 @@ def gateway_pod(
             f"--config={_CONFIG}/config.yaml",
             f"--port={GATEWAY_PORT}",
             "--num_workers=1",
-            f"--keepalive_timeout={_KEEP_ALIVE_SECONDS}",
+            f"--keepalive_timeout={drain.keep_alive_seconds}",
         ],
         "env": [
             _from_secret(MASTER_KEY, master_key.secret_name, master_key.secret_key),

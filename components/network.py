@@ -40,6 +40,11 @@ def other_namespace(
     }
 
 
+def address_block(network: str) -> NetworkPolicyPeerArgsDict:
+    """Whatever has an address of a network: load balancers outside the cluster."""
+    return {"ip_block": {"cidr": network}}
+
+
 def ingress(
     peers: Sequence[NetworkPolicyPeerArgsDict], port: int
 ) -> NetworkPolicyIngressRuleArgsDict:

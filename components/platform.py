@@ -8,11 +8,12 @@ import pulumi
 from pulumi_kubernetes import Provider
 from pulumi_kubernetes.networking.v1 import NetworkPolicyPeerArgsDict
 
-from components import ollama, vllm, vllm_pods
+from components import exposure, ollama, vllm, vllm_pods
 from components.backends import backends
 from components.core.conventions import GATEWAY_PORT, Role
 from components.core.drain import DrainChain
-from components.document import DocumentError, PlatformSettings, outside, storage
+from components.document import ROOT, DocumentError, PlatformSettings, outside, storage
+from components.document import exposure as exposure_document
 from components.document.figures import figures
 from components.document.hub import ConfigToken, ExternalToken
 from components.document.ollama_models import OllamaServerSettings
@@ -20,7 +21,6 @@ from components.document.ollama_plan import ollama_plan
 from components.document.plans import ModelPlan, plan_models
 from components.document.replacement import replacement
 from components.document.replacement import sentence as replacement_sentence
-from components.exposure import GatewayRoute
 from components.hub_token import HubTokenSecret, hub_environment
 from components.identities import gateway_identity, identity, ollama_identity, vllm_identity
 from components.job_placement import placed
@@ -88,7 +88,9 @@ class Platform(pulumi.ComponentResource):
             opts=inside,
         )
         if settings.exposure is not None:
-            GatewayRoute("gateway-route", settings.exposure, who=who, drain=drain, opts=inside)
+            exposure.GatewayRoute(
+                "gateway-route", settings.exposure, who=who, drain=drain, opts=inside
+            )
         # Last of all: as long as anything else of a deployment may fail, the way back needs them.
         everything = [gateway, *(server for server, _ in servers)]
         for found, (_, jobs) in zip(plans.values(), servers, strict=True):
@@ -104,7 +106,12 @@ class Platform(pulumi.ComponentResource):
         )
         self.plan = figures(settings, plans)
         planned = (text for found in plans.values() for text in found.warnings)
-        self.warnings = (*planned, *outside.warnings(settings), *storage.warnings(settings))
+        self.warnings = (
+            *planned,
+            *outside.warnings(settings),
+            *storage.warnings(settings),
+            *exposure_document.warnings(settings.exposure, ROOT),
+        )
         self.register_outputs({"gateway_url": self.gateway_url})
 
 
@@ -212,11 +219,11 @@ def _after(opts: pulumi.ResourceOptions, *needed: pulumi.Resource) -> pulumi.Res
 
 def gateway_callers(settings: PlatformSettings) -> list[NetworkPolicyPeerArgsDict]:
     """Who may reach the gateway: its own namespace, named ones, the way in, monitoring."""
-    namespaces = list(settings.gateway.client_namespaces)
-    if settings.exposure is not None:
-        namespaces.append(settings.exposure.parent_gateway.namespace)
-    others = [other_namespace(namespace) for namespace in dict.fromkeys(namespaces)]
-    return [same_namespace({}), *others, _monitoring(settings)]
+    namespaces = dict.fromkeys(settings.gateway.client_namespaces)
+    others = [other_namespace(namespace) for namespace in namespaces]
+    public, name = settings.exposure, settings.gateway.service_name
+    way_in = exposure.callers(public, name, settings.namespace) if public else []
+    return [same_namespace({}), *others, *way_in, _monitoring(settings)]
 
 
 def _engine_callers(settings: PlatformSettings) -> list[NetworkPolicyPeerArgsDict]:

@@ -219,6 +219,7 @@ CONTROL_PLANE: tuple[Program, ...] = (
 )
 """What the embedded control plane consists of."""
 
+_ENVOY_GATEWAY = "github.com/envoyproxy/gateway"
 _KARPENTER_AWS = "github.com/aws/karpenter-provider-aws"
 CRDS: tuple[CrdFiles, ...] = (
     CrdFiles("karpenter-crds", "karpenter", "sigs.k8s.io/karpenter", "pkg/apis/crds/*.yaml"),
@@ -238,6 +239,12 @@ CRDS: tuple[CrdFiles, ...] = (
     ),
     CrdFiles("keda-crds", "crds", "github.com/kedacore/keda/v2", "config/crd/bases/*.yaml"),
     CrdFiles("gateway-api-crds", "crds", "sigs.k8s.io/gateway-api", "config/crd/standard/*.yaml"),
+    CrdFiles(
+        "envoy-gateway-crds",
+        "envoy-gateway",
+        _ENVOY_GATEWAY,
+        "charts/gateway-helm/charts/crds/crds/generated/*.yaml",
+    ),
     CrdFiles(
         "external-secrets-crds",
         "crds",
@@ -271,7 +278,15 @@ OLLAMA = Program(
 )
 """The newest release that the Go module proxy serves; needs a C++ compiler."""
 
-SERVING: tuple[Program, ...] = (OLLAMA,)
-"""Engines that the serving tests start. Not among `ALL`, for only these tests need them."""
+EGCTL = Program(
+    "egctl",
+    "envoy-gateway",
+    pinned("envoy-gateway", _ENVOY_GATEWAY),
+    f"{_ENVOY_GATEWAY}/cmd/egctl",
+)
+"""Envoy Gateway's own translator of routes and policies into Envoy's configuration."""
+
+SERVING: tuple[Program, ...] = (OLLAMA, EGCTL)
+"""What the serving tests start. Not among `ALL`, for only these tests need them."""
 
 ALL: tuple[Tool, ...] = (*PULUMI, *CONTROL_PLANE, *CRDS)

@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from components.document import machines, ollama_plan, outside, storage
+from components.document import exposure, machines, ollama_plan, outside, storage
+from components.document.exposure import EnvoyGatewayExposure, ExistingGateway
 from components.document.gateway import DevelopmentKey
 from components.document.whole import ROOT, PlatformSettings
 
@@ -50,6 +51,8 @@ def _exposure(document: PlatformSettings) -> Iterator[str]:
             f"{ROOT}.exposure is there, but {ROOT}.environment is 'development', which nobody "
             "outside may reach: take exposure out, or set environment to production"
         )
+    if document.exposure is not None:
+        yield from exposure.disagreements(document.exposure, ROOT)
 
 
 def _names(document: PlatformSettings) -> Iterator[str]:
@@ -84,8 +87,10 @@ def _taken(document: PlatformSettings, servers: set[str]) -> set[str]:
 def _namespace(document: PlatformSettings) -> Iterator[str]:
     """The stack owns its namespace: closes it, hardens it, and deletes it with everything in it."""
     others = {"default": "Kubernetes'", document.monitoring.namespace: "monitoring's"}
-    if document.exposure is not None:
-        others[document.exposure.parent_gateway.namespace] = "the parent Gateway's"
+    if isinstance(document.exposure, EnvoyGatewayExposure):
+        others[document.exposure.proxy_namespace] = "the proxies'"
+        if isinstance(document.exposure.parent_gateway, ExistingGateway):
+            others[document.exposure.parent_gateway.namespace] = "the parent Gateway's"
     owner = others.get(document.namespace)
     if document.namespace.startswith("kube-"):
         owner = "Kubernetes'"

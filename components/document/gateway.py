@@ -1,4 +1,4 @@
-"""What a stack may say about its gateway, and about access from outside the cluster."""
+"""What a stack may say about its gateway."""
 
 from typing import Annotated, Literal
 
@@ -6,7 +6,6 @@ from pydantic import Field
 
 from components.core.settings import (
     DnsLabel,
-    HostName,
     ImageReference,
     PositiveInt,
     ServiceName,
@@ -70,21 +69,3 @@ class GatewaySettings(Settings):
     image: Annotated[
         ImageReference | None, Field(description="Image of LiteLLM; left out, the locked one.")
     ] = None
-
-
-class ParentGatewaySettings(Settings):
-    """The Gateway of the cluster that terminates TLS for the host."""
-
-    name: Annotated[
-        DnsLabel, Field(description="Name of the Gateway, lower-case letters, digits and '-'.")
-    ]
-    namespace: Annotated[
-        DnsLabel, Field(description="Its namespace, lower-case letters, digits and '-'.")
-    ]
-
-
-class ExposureSettings(Settings):
-    """What a stack may say about access from outside the cluster."""
-
-    host: HostName
-    parent_gateway: ParentGatewaySettings
