@@ -1,4 +1,4 @@
-"""The way in by Envoy Gateway, as plain objects: the route, what holds for it, and its Gateway.
+"""The way in by Envoy Gateway, as plain objects: the route and what holds for it.
 
 Pure builders of `gateway.networking.k8s.io` and `gateway.envoyproxy.io`; `exposure` makes the
 objects. Every default of Envoy that would cut a long stream is set here: 15 s for a whole response,
@@ -13,12 +13,19 @@ from components.core.conventions import GATEWAY_PORT
 from components.core.drain import IDLE_CONNECTION_SECONDS, DrainChain
 from components.core.public_paths import PUBLIC_PATHS
 from components.document.exposure import CreatedGateway, EnvoyGatewayExposure, RequestLimits
+from components.own_gateway import (
+    HTTP_LISTENER,
+    HTTPS_LISTENER,
+    client_traffic,
+    envoy_proxy,
+    gateway,
+    issuer_annotation,
+)
 
 Spec = dict[str, Any]
 
 GATEWAY_API = "gateway.networking.k8s.io/v1"
 ENVOY_API = "gateway.envoyproxy.io/v1alpha1"
-HTTPS_LISTENER, HTTP_LISTENER = "https", "http"
 PROXY_LABELS = {
     "app.kubernetes.io/component": "proxy",
     "app.kubernetes.io/managed-by": "envoy-gateway",
@@ -40,10 +47,6 @@ WITHHELD_HEADERS = (
 longer time-outs than the drain, prompts in logs, another host or path. 16 at most in a filter."""
 
 _CONNECT_SECONDS = 5
-_HEADERS_SECONDS, _REQUEST_SECONDS = 10, 120
-"""To send headers, and a whole request: 20 MiB in 120 s are 1.4 Mbit/s."""
-_STREAMS_PER_CONNECTION = 100
-"""Of HTTP/2; the value that its specification calls the least (RFC 9113, 6.5.2)."""
 _RETRIES = 2
 
 
@@ -96,7 +99,7 @@ def _policies(
             GATEWAY_API,
             "Gateway",
             gateway(exposure.host, parent, service),
-            annotations=_issuer(parent),
+            annotations=issuer_annotation(parent),
         )
 
 
@@ -214,74 +217,6 @@ def authorization(networks: tuple[str, ...]) -> Spec:
     return {"defaultAction": "Deny", "rules": [{"name": "client-networks", **allowed}]}
 
 
-def client_traffic(parent: CreatedGateway, drain: DrainChain) -> Spec:
-    """ClientTrafficPolicy: TLS, connections, and one spelling for a path."""
-    hops = parent.trusted_hops
-    detected = {"clientIPDetection": {"xForwardedFor": {"numTrustedHops": hops}}} if hops else {}
-    return {
-        **detected,
-        "tls": {"minVersion": "1.2", "alpnProtocols": ["h2", "http/1.1"]},
-        "path": {"escapedSlashesAction": "RejectRequest", "disableMergeSlashes": False},
-        "headers": {"withUnderscoresAction": "RejectRequest"},
-        "connection": {"connectionLimit": {"value": parent.connections}},
-        "http2": {"maxConcurrentStreams": _STREAMS_PER_CONNECTION},
-        "timeout": {
-            "http": {
-                "requestHeadersReceivedTimeout": f"{_HEADERS_SECONDS}s",
-                "requestReceivedTimeout": f"{_REQUEST_SECONDS}s",
-                "streamIdleTimeout": f"{drain.silence_timeout_seconds}s",
-            }
-        },
-    }
-
-
-def gateway(host: str, parent: CreatedGateway, name: str) -> Spec:
-    """`spec` of the stack's own Gateway: TLS for the host, and port 80 for the redirect alone."""
-    own = {"hostname": host, "allowedRoutes": {"namespaces": {"from": "Same"}}}
-    secret = {"kind": "Secret", "name": parent.certificate_secret}
-    listeners: list[Spec] = [
-        {
-            "name": HTTPS_LISTENER,
-            "protocol": "HTTPS",
-            "port": 443,
-            "tls": {"mode": "Terminate", "certificateRefs": [secret]},
-            **own,
-        }
-    ]
-    if parent.redirect_http:
-        listeners.append({"name": HTTP_LISTENER, "protocol": "HTTP", "port": 80, **own})
-    proxy = {"group": "gateway.envoyproxy.io", "kind": "EnvoyProxy", "name": name}
-    return {
-        "gatewayClassName": parent.class_name,
-        "infrastructure": {"parametersRef": proxy},
-        "listeners": listeners,
-    }
-
-
-def envoy_proxy(parent: CreatedGateway, drain: DrainChain) -> Spec:
-    """EnvoyProxy: proxies that end as late as the streams through them."""
-    service = {"annotations": dict(parent.service_annotations)}
-    budget = {"envoyPDB": {"minAvailable": 1}} if parent.proxies > 1 else {}
-    return {
-        "provider": {
-            "type": "Kubernetes",
-            "kubernetes": {
-                "envoyDeployment": {"replicas": parent.proxies},
-                **budget,
-                "envoyService": {
-                    "type": "LoadBalancer",
-                    "externalTrafficPolicy": "Local",  # else the client's address is a node's
-                    **(service if parent.service_annotations else {}),
-                },
-            },
-        },
-        "shutdown": {
-            "drainTimeout": f"{drain.silence_timeout_seconds}s",
-            "minDrainDuration": f"{drain.pre_stop_seconds}s",
-        },
-    }
-
-
 def proxy_labels(exposure: EnvoyGatewayExposure, service: str, namespace: str) -> dict[str, str]:
     """Labels of the proxies that may call the gateway; of the stack's own Gateway, only they."""
     if not isinstance(exposure.parent_gateway, CreatedGateway):
@@ -291,11 +226,3 @@ def proxy_labels(exposure: EnvoyGatewayExposure, service: str, namespace: str) -
         f"{_OWNER_LABEL}-name": service,
         f"{_OWNER_LABEL}-namespace": namespace,
     }
-
-
-def _issuer(parent: CreatedGateway) -> dict[str, str]:
-    """The annotation by which cert-manager makes the certificate of a Gateway."""
-    if parent.issuer is None:
-        return {}
-    kind = {"Issuer": "issuer", "ClusterIssuer": "cluster-issuer"}[parent.issuer.kind]
-    return {f"cert-manager.io/{kind}": parent.issuer.name}

@@ -39,7 +39,9 @@ class ExistingGateway(Settings):
 class CertificateIssuer(Settings):
     """Who makes the certificate: an issuer of cert-manager."""
 
-    kind: Literal["Issuer", "ClusterIssuer"] = "ClusterIssuer"
+    kind: Annotated[
+        Literal["Issuer", "ClusterIssuer"], Field(description="Of the namespace, or of all.")
+    ] = "ClusterIssuer"
     name: _Name
 
 

@@ -13,8 +13,16 @@ FALSE_PROMETHEUS = Pod(
     "a false prometheus", "default", {"app.kubernetes.io/name": "prometheus"}, {}
 )
 GRAFANA = Pod("grafana", "monitoring", {"app.kubernetes.io/name": "grafana"}, {})
-ENVOY = Pod("envoy", "envoy-gateway-system", {"app.kubernetes.io/name": "envoy"}, {})
-OUTSIDERS = (APP, STRANGER, PROMETHEUS, FALSE_PROMETHEUS, GRAFANA, ENVOY)
+ENVOY = Pod(
+    "envoy",
+    "envoy-gateway-system",
+    {"app.kubernetes.io/managed-by": "envoy-gateway", "app.kubernetes.io/component": "proxy"},
+    {},
+)
+ENVOY_S_CONTROLLER = Pod(
+    "envoy's controller", "envoy-gateway-system", {"control-plane": "envoy-gateway"}, {}
+)
+OUTSIDERS = (APP, STRANGER, PROMETHEUS, FALSE_PROMETHEUS, GRAFANA, ENVOY, ENVOY_S_CONTROLLER)
 PORTS = (22, 80, 443, 4000, 8000, 8080, 11434)
 
 GATEWAY = "Deployment akko-akko-litellm"
