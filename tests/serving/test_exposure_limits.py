@@ -6,6 +6,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,7 @@ def test_a_stream_that_begins_late_is_whole_and_comes_as_it_is_sent(way: WayIn) 
     found = arrivals(way, "17,0.5,0.5,0.5,0.5")
     assert len(found) == 5
     assert found[0] >= 17
-    gaps = [later - sooner for sooner, later in zip(found, found[1:], strict=False)]
+    gaps = [later - sooner for sooner, later in pairwise(found)]
     assert min(gaps) > 0.3  # held back, they would come at once
 
 
@@ -99,28 +100,34 @@ def test_a_large_request_of_the_default_limit_arrives_whole(way: WayIn) -> None:
     assert way.gateway.received[-1].length == size
 
 
+def asked(way: WayIn, source: str, times: int, pause: float = 0) -> tuple[list[int], float]:
+    """Codes of requests from one address on one connection, and the seconds that they took."""
+    codes: list[int] = []
+    started = time.monotonic()
+    with connection(way.proxy, source=source) as opened:
+        for number in range(times):
+            claimed = {"X-Forwarded-For": f"9.9.9.{number}"}
+            answer = send(opened, "GET", "/v1/models", claimed)
+            answer.read()
+            codes.append(answer.status)
+            time.sleep(pause)
+    return codes, time.monotonic() - started
+
+
 def test_a_client_that_asks_too_often_is_told_to_wait_and_others_are_not(narrow: WayIn) -> None:
     """Rows B7, D7: by the address of the client, which it cannot choose by a header."""
-    found = [
-        ask(
-            narrow.proxy, "GET", "/v1/models", {"X-Forwarded-For": f"9.9.9.{n}"}, source="127.0.0.3"
-        )
-        for n in range(PER_SECOND * 2)
-    ]
-    codes = [reply.status for reply in found]
+    codes, seconds = asked(narrow, "127.0.0.3", PER_SECOND * 6)
     assert codes[:PER_SECOND] == [200] * PER_SECOND
-    assert codes[-1] == 429
-    assert found[-1].headers["x-ratelimit-remaining"] == "0"
+    assert set(codes) == {200, 429}
+    assert codes.count(200) <= PER_SECOND * (1 + seconds) + 1  # allowances come back steadily
     assert ask(narrow.proxy, "GET", "/v1/models", source="127.0.0.4").status == 200
 
 
 def test_a_minute_has_a_limit_of_its_own(narrow: WayIn) -> None:
-    codes: list[int] = []
-    for _ in range(PER_MINUTE + 5):
-        codes.append(ask(narrow.proxy, "GET", "/v1/models", source="127.0.0.5").status)
-        time.sleep(1 / PER_SECOND)
-    assert codes.count(200) == PER_MINUTE
-    assert codes[PER_MINUTE:] == [429] * 5
+    codes, seconds = asked(narrow, "127.0.0.5", PER_MINUTE * 2, 1 / PER_SECOND)
+    assert codes[:PER_MINUTE] == [200] * PER_MINUTE
+    assert codes.count(200) <= PER_MINUTE * (1 + seconds / 60) + 1
+    assert codes[-1] == 429
 
 
 def test_clients_from_other_networks_are_refused(narrow: WayIn) -> None:

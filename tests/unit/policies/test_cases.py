@@ -21,6 +21,7 @@ from tests.unit.policies import (
     cases_length,
     cases_lifecycle,
     cases_rollout,
+    cases_routes,
 )
 from tests.unit.policies.analyzer import analyze
 from tests.unit.policies.cases import Case
@@ -36,6 +37,7 @@ CASES: tuple[Case, ...] = (
     *cases_groups.CASES,
     *cases_lifecycle.CASES,
     *cases_rollout.CASES,
+    *cases_routes.CASES,
     *cases_architecture.CASES,
     *cases_image.CASES,
     *cases_credentials.CASES,
