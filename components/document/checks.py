@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from components.document import exposure, machines, ollama_plan, outside, storage
-from components.document.exposure import EnvoyGatewayExposure, ExistingGateway
+from components.document.exposure import CreatedGateway, EnvoyGatewayExposure, ExistingGateway
 from components.document.gateway import DevelopmentKey
 from components.document.whole import ROOT, PlatformSettings
 
@@ -53,6 +53,13 @@ def _exposure(document: PlatformSettings) -> Iterator[str]:
         )
     if document.exposure is not None:
         yield from exposure.disagreements(document.exposure, ROOT)
+    parent = getattr(document.exposure, "parent_gateway", None)
+    key_secret = document.gateway.master_key.secret_name
+    if isinstance(parent, CreatedGateway) and parent.certificate_secret == key_secret:
+        yield (
+            f"{ROOT}.exposure.parent_gateway.certificate_secret is {key_secret!r}, the Secret of "
+            "the gateway's key: name the certificate's own"
+        )
 
 
 def _names(document: PlatformSettings) -> Iterator[str]:

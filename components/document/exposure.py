@@ -10,8 +10,11 @@ from components.core.settings import DnsLabel, HostName, PositiveInt, Settings
 
 
 def _network(value: str) -> str:
-    """A network as it is written everywhere; one with host bits is a slip."""
-    return str(ipaddress.ip_network(value))
+    """A network as it is written everywhere; one with bits of a host is a slip."""
+    network = str(ipaddress.ip_interface(value).network)
+    if network != value:
+        raise ValueError(f"{value} is no network, it lies in {network}: write that")
+    return network
 
 
 Network = Annotated[

@@ -14,6 +14,7 @@ import pytest
 from components.core.public_paths import PUBLIC_PATHS
 from components.envoy_gateway import WITHHELD_HEADERS
 from tests.serving.answering import Request
+from tests.serving.processes import clean_environment
 from tests.serving.raw_https import ask, connection, send
 from tests.serving.ways_in import CREATED, Programs, WayIn, rendered, way_in
 
@@ -81,6 +82,24 @@ def way(
         yield running
 
 
+@pytest.fixture(scope="module")
+def served(litellm_python: Path, tmp_path_factory: pytest.TempPathFactory) -> set[tuple[str, str]]:
+    """Methods and paths of the real LiteLLM."""
+    done = subprocess.run(
+        [litellm_python, LIST_ROUTES],
+        env=clean_environment(
+            tmp_path_factory.mktemp("routes"), {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+        ),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    found: list[tuple[str, str]] = json.loads(done.stdout.splitlines()[-1])
+    return {(method, re.sub(r"\{[^}]*\}", "x", path)) for method, path in found}
+
+
 @pytest.fixture
 def arrived(way: WayIn) -> list[Request]:
     way.gateway.received.clear()
@@ -126,16 +145,11 @@ def _is_public(method: str, path: str) -> bool:
 
 
 def test_every_other_route_of_the_real_gateway_is_closed(
-    way: WayIn, arrived: list[Request], litellm_python: Path
+    way: WayIn, arrived: list[Request], served: set[tuple[str, str]]
 ) -> None:
     """Row D7: all that LiteLLM serves, by its own word, but for what is public."""
-    done = subprocess.run(
-        [litellm_python, LIST_ROUTES], capture_output=True, text=True, check=True, timeout=120
-    )
-    served = {tuple(each) for each in json.loads(done.stdout.splitlines()[-1])}
-    concrete = {(method, re.sub(r"\{[^}]*\}", "x", path)) for method, path in served}
-    assert {("POST", "/key/generate"), ("GET", "/health")} <= concrete
-    closed = sorted(each for each in concrete if not _is_public(*each))
+    assert {("POST", "/key/generate"), ("GET", "/health")} <= served
+    closed = sorted(each for each in served if not _is_public(*each))
     assert len(closed) > 500
     with connection(way.proxy) as opened:
         for method, path in closed:
