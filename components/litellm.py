@@ -15,10 +15,9 @@ from pulumi_kubernetes.core.v1 import ContainerArgsDict, EnvVarArgsDict, PodSpec
 from pulumi_kubernetes.networking.v1 import (
     NetworkPolicyEgressRuleArgsDict,
     NetworkPolicyPeerArgsDict,
-    NetworkPolicySpecArgsDict,
 )
 
-from components.core.conventions import GATEWAY_PORT, HOSTS_OUTSIDE, PART_OF
+from components.core.conventions import GATEWAY_PORT, HOSTS_OUTSIDE
 from components.core.drain import DrainChain
 from components.core.images import image
 from components.document.gateway import GatewaySettings
@@ -27,6 +26,7 @@ from components.network import (
     egress,
     ingress,
     internet_egress,
+    neighbour_egress,
     network_policy,
     policy_spec,
     same_namespace,
@@ -79,7 +79,8 @@ class LiteLlmGateway(pulumi.ComponentResource):
             ),
             child,
         )
-        network_policy(f"{who.name}-clients", who.namespace, client_egress(who), child)
+        clients = neighbour_egress({}, who.selector, GATEWAY_PORT)
+        network_policy(f"{who.name}-clients", who.namespace, clients, child)
         files = gateway_files(settings, backends, drain)
         content = hashlib.sha256(json.dumps(files).encode()).hexdigest()
         config_name = f"{who.name}-config-{content[:8]}"
@@ -123,19 +124,6 @@ def backend_egress(backends: Sequence[Backend]) -> list[NetworkPolicyEgressRuleA
     engines = [egress([same_namespace(dict(pods))], port) for port, pods in sorted(ways)]
     outside = [internet_egress()] if any(b.key is not None for b in backends) else []
     return [*engines, *outside]
-
-
-def client_egress(who: Identity) -> NetworkPolicySpecArgsDict:
-    """Pods of the namespace that are not the platform's own may call the gateway."""
-    return {
-        "pod_selector": {
-            "match_expressions": [
-                {"key": "app.kubernetes.io/part-of", "operator": "NotIn", "values": [PART_OF]}
-            ]
-        },
-        "policy_types": ["Egress"],
-        "egress": [egress([same_namespace(who.selector)], GATEWAY_PORT)],
-    }
 
 
 def gateway_pod(

@@ -87,8 +87,13 @@ def _taken(document: PlatformSettings, servers: set[str]) -> set[str]:
         if model.nodes > 1
         for group in range(model.replicas + 1)  # one more while groups are replaced by surge
     }
+    direct = {
+        f"{model.service_name}-direct-{number}"
+        for model in document.vllm_models.values()
+        for number in range(len(model.direct_clients))
+    }
     closed = {f"{document.namespace}-{role}" for role in ("default-deny", "dns")}
-    return {"default", *closed, *beside, *leaders}
+    return {"default", *closed, *beside, *leaders, *direct}
 
 
 def _namespace(document: PlatformSettings) -> Iterator[str]:
