@@ -88,10 +88,12 @@ class RequestLimits(Settings):
     """What one client may ask for; each proxy counts for itself."""
 
     requests_per_second: Annotated[
-        PositiveInt, Field(le=100_000, description="Of one client address.")
+        PositiveInt,
+        Field(le=100_000, description="Of one client address, for each path and proxy."),
     ] = 50
     requests_per_minute: Annotated[
-        PositiveInt, Field(le=1_000_000, description="Of one client address.")
+        PositiveInt,
+        Field(le=1_000_000, description="Of one client address, for each path and proxy."),
     ] = 1200
     parallel_requests: Annotated[
         PositiveInt, Field(le=1_000_000, description="Of all clients at once, a proxy.")
