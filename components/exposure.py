@@ -82,6 +82,16 @@ def _noting(who: Identity, annotations: Mapping[str, str], suffix: str = "") -> 
     }
 
 
+def namespace_labels(settings: EnvoyGatewayExposure | AlbExposure | None) -> dict[str, str]:
+    """Labels of the namespace that a way in needs.
+
+    With this one AWS' controller holds a new pod back until the load balancer has found it healthy;
+    else a roll-out is over before a single new pod is known to it.
+    """
+    gated = {"elbv2.k8s.aws/pod-readiness-gate-inject": "enabled"}
+    return gated if isinstance(settings, AlbExposure) else {}
+
+
 def callers(
     settings: EnvoyGatewayExposure | AlbExposure, service: str, namespace: str
 ) -> list[NetworkPolicyPeerArgsDict]:

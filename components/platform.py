@@ -66,7 +66,10 @@ class Platform(pulumi.ComponentResource):
                 opts=child,
             )
         namespace = PlatformNamespace(
-            settings.namespace, environment=settings.environment, opts=child
+            settings.namespace,
+            environment=settings.environment,
+            labels=exposure.namespace_labels(settings.exposure),
+            opts=child,
         )
         inside = pulumi.ResourceOptions(parent=self, depends_on=[namespace])
         plans = plan_models(settings)

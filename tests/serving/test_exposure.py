@@ -144,6 +144,15 @@ def _is_public(method: str, path: str) -> bool:
     )
 
 
+def test_below_a_public_prefix_the_real_gateway_has_nothing_else(
+    served: set[tuple[str, str]],
+) -> None:
+    """Row D7: a load balancer of AWS hands everything below it on, as it is written."""
+    (prefix,) = [public.value for public in PUBLIC_PATHS if public.below]
+    assert {path for _, path in served if path.startswith(f"{prefix}/")} == {f"{prefix}/x"}
+    assert not [path for _, path in served if path.startswith("/x") and path.count("/") == 1]
+
+
 def test_every_other_route_of_the_real_gateway_is_closed(
     way: WayIn, arrived: list[Request], served: set[tuple[str, str]]
 ) -> None:

@@ -1,9 +1,11 @@
 """The way in: what each kind of it renders, whom it admits, and what a document may not ask."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from components.core.public_paths import PUBLIC_PATHS, is_public
 from components.document import ROOT, DocumentError, read_document
@@ -93,6 +95,14 @@ def test_a_load_balancer_leaves_a_pod_its_streams(longest: int) -> None:
     delay = int(groups["deregistration_delay.timeout_seconds"])
     assert longest <= delay <= 3600  # AWS' own limit
     assert groups["load_balancing.algorithm.type"] == "least_outstanding_requests"
+
+
+@pytest.mark.parametrize("name", WAYS_IN)
+def test_new_pods_wait_for_a_load_balancer_to_know_them(name: str) -> None:
+    labels = one(exposed(WAYS_IN[name]), "Namespace")["metadata"]["labels"]
+    gate = labels.get("elbv2.k8s.aws/pod-readiness-gate-inject")
+    assert gate == ("enabled" if name.startswith("alb") else None)
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
 def test_a_load_balancer_has_one_rule_a_path_and_tls_alone() -> None:
@@ -260,6 +270,17 @@ def test_a_mistake_is_answered_with_a_sentence(name: str) -> None:
     assert any(line.startswith(f"{ROOT}.{begins}") for line in str(refused.value).splitlines()), (
         str(refused.value)
     )
+
+
+def test_the_ways_in_that_readme_shows_are_accepted() -> None:
+    text = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    section = text.split("## The way in")[1].split("\n## ")[0]
+    shown = list(yaml.safe_load_all(section.split("```yaml")[1].split("```")[0]))
+    assert [each["kind"] for each in shown] == ["envoy-gateway", "envoy-gateway", "alb"]
+    for each in shown:
+        changed = document("production")
+        changed["exposure"] = each
+        assert read_document(changed).exposure is not None
 
 
 @pytest.mark.parametrize(
