@@ -3,6 +3,7 @@
 import pulumi
 from pulumi_kubernetes.networking.v1 import NetworkPolicyPeerArgsDict
 
+from components import exposure
 from components.backends import backends
 from components.core.conventions import Role
 from components.core.drain import DrainChain
@@ -91,11 +92,11 @@ def _part(settings: PlatformSettings, role: Role) -> Identity:
 
 def gateway_callers(settings: PlatformSettings) -> list[NetworkPolicyPeerArgsDict]:
     """Who may ask the gateway: its own namespace, named ones, the way in."""
-    namespaces = list(settings.gateway.client_namespaces)
-    if settings.exposure is not None:
-        namespaces.append(settings.exposure.parent_gateway.namespace)
-    others = [other_namespace(namespace) for namespace in dict.fromkeys(namespaces)]
-    return [same_namespace({}), *others]
+    namespaces = dict.fromkeys(settings.gateway.client_namespaces)
+    others = [other_namespace(namespace) for namespace in namespaces]
+    public, name = settings.exposure, settings.gateway.service_name
+    way_in = exposure.callers(public, name, settings.namespace) if public else []
+    return [same_namespace({}), *others, *way_in]
 
 
 def monitoring(settings: PlatformSettings) -> NetworkPolicyPeerArgsDict:

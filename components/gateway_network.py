@@ -11,7 +11,6 @@ from pulumi_kubernetes.networking.v1 import (
 from components.core.conventions import (
     GATEWAY_PORT,
     METRICS_PORT,
-    PART_OF,
     POSTGRES_PORT,
     REDIS_PORT,
     selector,
@@ -66,19 +65,6 @@ def database_egress(settings: GatewaySettings) -> list[NetworkPolicyEgressRuleAr
         pods = selector("postgres", database_name(settings), "database")
         return [egress([same_namespace(pods)], POSTGRES_PORT)]
     return [egress(_blocks(database.networks), database.port)] if database else []
-
-
-def client_egress(who: Identity) -> NetworkPolicySpecArgsDict:
-    """Pods of the namespace that are not the platform's own may call the gateway."""
-    return {
-        "pod_selector": {
-            "match_expressions": [
-                {"key": "app.kubernetes.io/part-of", "operator": "NotIn", "values": [PART_OF]}
-            ]
-        },
-        "policy_types": ["Egress"],
-        "egress": [egress([same_namespace(who.selector)], GATEWAY_PORT)],
-    }
 
 
 def _counters_egress(settings: GatewaySettings) -> list[NetworkPolicyEgressRuleArgsDict]:

@@ -22,8 +22,8 @@ from components.gateway_config import gateway_files
 from components.gateway_environment import HOME, gateway_environment
 from components.gateway_migration import salt_guard
 from components.gateway_models import Backend
-from components.gateway_network import client_egress, gateway_policy
-from components.network import network_policy
+from components.gateway_network import gateway_policy
+from components.network import neighbour_egress, network_policy
 from components.pods import (
     hardened_pod,
     http_probe,
@@ -43,8 +43,6 @@ CONFIG = "/etc/litellm"
 """Folder of the configuration and of the programs that it names."""
 START_SECONDS = 600
 """From a pod's creation to its readiness, at most."""
-_KEEP_ALIVE_SECONDS = 75
-"""Above the 60 s after which common proxies drop an idle connection: the proxy closes first."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,8 @@ class LiteLlmGateway(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         spec = gateway_policy(settings, who, backends, callers.clients, callers.monitoring)
         network_policy(who.name, who.namespace, spec, child)
-        network_policy(f"{who.name}-clients", who.namespace, client_egress(who), child)
+        clients = neighbour_egress({}, who.selector, GATEWAY_PORT)
+        network_policy(f"{who.name}-clients", who.namespace, clients, child)
         files = gateway_files(settings, backends, drain)
         content = hashlib.sha256(json.dumps(files).encode()).hexdigest()
         config_name = f"{who.name}-config-{content[:8]}"
@@ -132,7 +131,7 @@ def gateway_pod(
             f"--config={CONFIG}/config.yaml",
             f"--port={GATEWAY_PORT}",
             "--num_workers=1",
-            f"--keepalive_timeout={_KEEP_ALIVE_SECONDS}",
+            f"--keepalive_timeout={drain.keep_alive_seconds}",
             f"--prometheus_metrics_port={METRICS_PORT}",
         ],
         "env": gateway_environment(settings, backends, drain),

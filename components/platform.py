@@ -8,11 +8,12 @@ import pulumi
 from pulumi_kubernetes import Provider
 from pulumi_kubernetes.networking.v1 import NetworkPolicyPeerArgsDict
 
-from components import ollama, vllm, vllm_pods
+from components import exposure, ollama, vllm, vllm_pods
 from components.autoscaling import Autoscaler, Recommender
 from components.core.conventions import GATEWAY_PORT, Role
 from components.core.drain import DrainChain
-from components.document import DocumentError, PlatformSettings, outside, storage
+from components.document import ROOT, DocumentError, PlatformSettings, outside, storage
+from components.document import exposure as exposure_document
 from components.document.figures import figures
 from components.document.hub import ConfigToken, ExternalToken
 from components.document.ollama_models import OllamaServerSettings
@@ -20,7 +21,6 @@ from components.document.ollama_plan import ollama_plan
 from components.document.plans import ModelPlan, plan_models
 from components.document.replacement import replacement
 from components.document.replacement import sentence as replacement_sentence
-from components.exposure import GatewayRoute
 from components.gateway import gateway, monitoring
 from components.hub_token import HubTokenSecret, hub_environment
 from components.identities import gateway_identity, identity, ollama_identity, vllm_identity
@@ -72,7 +72,10 @@ class Platform(pulumi.ComponentResource):
                 opts=child,
             )
         namespace = PlatformNamespace(
-            settings.namespace, environment=settings.environment, opts=child
+            settings.namespace,
+            environment=settings.environment,
+            labels=exposure.namespace_labels(settings.exposure),
+            opts=child,
         )
         inside = pulumi.ResourceOptions(parent=self, depends_on=[namespace])
         plans = plan_models(settings)
@@ -84,8 +87,13 @@ class Platform(pulumi.ComponentResource):
             _ollama_server(settings.ollama, settings, drain, inside)
         front = gateway(settings, keys, drain, inside)
         if settings.exposure is not None:
-            who = gateway_identity(settings)
-            GatewayRoute("gateway-route", settings.exposure, who=who, drain=drain, opts=inside)
+            exposure.GatewayRoute(
+                "gateway-route",
+                settings.exposure,
+                who=gateway_identity(settings),
+                drain=drain,
+                opts=inside,
+            )
         _elasticity(settings, plans, [server for server, _ in servers], front, inside)
         # Last of all: as long as anything else of a deployment may fail, the way back needs them.
         everything = [front, *(server for server, _ in servers)]
@@ -100,7 +108,12 @@ class Platform(pulumi.ComponentResource):
         self.gateway_url = front.service_name.apply(lambda host: f"http://{host}:{GATEWAY_PORT}/v1")
         self.plan = figures(settings, plans)
         planned = (text for found in plans.values() for text in found.warnings)
-        self.warnings = (*planned, *outside.warnings(settings), *storage.warnings(settings))
+        self.warnings = (
+            *planned,
+            *outside.warnings(settings),
+            *storage.warnings(settings),
+            *exposure_document.warnings(settings.exposure, ROOT),
+        )
         self.register_outputs({"gateway_url": self.gateway_url})
 
 

@@ -17,11 +17,13 @@ from policies.images import IMAGE_PINNED
 from policies.model_cache import CACHE_VOLUME
 from policies.placement import GPU_TAINT_PAIRED, NODE_PROFILE_SET
 from policies.probes import PROBES
+from policies.public_routes import ROUTE_CLOSED
 from policies.rollout import NO_ROLLOUT_GAP
 from policies.shared_memory import SHARED_MEMORY
 
 RULES: tuple[Rule | StackRule, ...] = (
     BACKEND_NOT_PUBLIC,
+    ROUTE_CLOSED,
     GATEWAY_AUTH_ON,
     OLLAMA_DEV_ONLY,
     TIERS_APART,

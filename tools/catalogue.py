@@ -239,6 +239,7 @@ CONTROL_PLANE: tuple[Program, ...] = (
 AUTOSCALING: tuple[Program, ...] = (KEDA_OPERATOR, PROMETHEUS)
 """What scales on metrics; a cluster's own, started by cluster tests."""
 
+_ENVOY_GATEWAY = "github.com/envoyproxy/gateway"
 _KARPENTER_AWS = "github.com/aws/karpenter-provider-aws"
 _VPA = "k8s.io/autoscaler/vertical-pod-autoscaler"
 CRDS: tuple[CrdFiles, ...] = (
@@ -260,6 +261,12 @@ CRDS: tuple[CrdFiles, ...] = (
     CrdFiles("keda-crds", "crds", _KEDA, "config/crd/bases/*.yaml"),
     CrdFiles("vpa-crds", "crds", _VPA, "deploy/vpa-v1-crd-gen.yaml"),
     CrdFiles("gateway-api-crds", "crds", "sigs.k8s.io/gateway-api", "config/crd/standard/*.yaml"),
+    CrdFiles(
+        "envoy-gateway-crds",
+        "envoy-gateway",
+        _ENVOY_GATEWAY,
+        "charts/gateway-helm/charts/crds/crds/generated/*.yaml",
+    ),
     CrdFiles(
         "external-secrets-crds",
         "crds",
@@ -293,7 +300,15 @@ OLLAMA = Program(
 )
 """The newest release that the Go module proxy serves; needs a C++ compiler."""
 
-SERVING: tuple[Program, ...] = (OLLAMA,)
-"""Engines that the serving tests start. Not among `ALL`, for only these tests need them."""
+EGCTL = Program(
+    "egctl",
+    "envoy-gateway",
+    pinned("envoy-gateway", _ENVOY_GATEWAY),
+    f"{_ENVOY_GATEWAY}/cmd/egctl",
+)
+"""Envoy Gateway's own translator of routes and policies into Envoy's configuration."""
+
+SERVING: tuple[Program, ...] = (OLLAMA, EGCTL)
+"""What the serving tests start. Not among `ALL`, for only these tests need them."""
 
 ALL: tuple[Tool, ...] = (*PULUMI, *CONTROL_PLANE, *AUTOSCALING, *CRDS)

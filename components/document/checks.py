@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from components.document import (
+    exposure,
     gateway_checks,
     machines,
     ollama_plan,
@@ -12,6 +13,7 @@ from components.document import (
     storage,
     store_checks,
 )
+from components.document.exposure import CreatedGateway, EnvoyGatewayExposure, ExistingGateway
 from components.document.gateway import DevelopmentKey
 from components.document.whole import ROOT, PlatformSettings
 
@@ -58,6 +60,15 @@ def _exposure(document: PlatformSettings) -> Iterator[str]:
             f"{ROOT}.exposure is there, but {ROOT}.environment is 'development', which nobody "
             "outside may reach: take exposure out, or set environment to production"
         )
+    if document.exposure is not None:
+        yield from exposure.disagreements(document.exposure, ROOT)
+    parent = getattr(document.exposure, "parent_gateway", None)
+    key_secret = document.gateway.master_key.secret_name
+    if isinstance(parent, CreatedGateway) and parent.certificate_secret == key_secret:
+        yield (
+            f"{ROOT}.exposure.parent_gateway.certificate_secret is {key_secret!r}, the Secret of "
+            "the gateway's key: name the certificate's own"
+        )
 
 
 def _names(document: PlatformSettings) -> Iterator[str]:
@@ -85,15 +96,22 @@ def _taken(document: PlatformSettings, servers: set[str]) -> set[str]:
         if model.nodes > 1
         for group in range(model.most_replicas + 1)  # one more while groups are replaced by surge
     }
+    direct = {
+        f"{model.service_name}-direct-{number}"
+        for model in document.vllm_models.values()
+        for number in range(len(model.direct_clients))
+    }
     closed = {f"{document.namespace}-{role}" for role in ("default-deny", "dns")}
-    return {"default", *closed, *beside, *leaders}
+    return {"default", *closed, *beside, *leaders, *direct}
 
 
 def _namespace(document: PlatformSettings) -> Iterator[str]:
     """The stack owns its namespace: closes it, hardens it, and deletes it with everything in it."""
     others = {"default": "Kubernetes'", document.monitoring.namespace: "monitoring's"}
-    if document.exposure is not None:
-        others[document.exposure.parent_gateway.namespace] = "the parent Gateway's"
+    if isinstance(document.exposure, EnvoyGatewayExposure):
+        others[document.exposure.proxy_namespace] = "the proxies'"
+        if isinstance(document.exposure.parent_gateway, ExistingGateway):
+            others[document.exposure.parent_gateway.namespace] = "the parent Gateway's"
     owner = others.get(document.namespace)
     if document.namespace.startswith("kube-"):
         owner = "Kubernetes'"

@@ -1,4 +1,4 @@
-"""What a stack may say about its gateway, and about access from outside the cluster."""
+"""What a stack may say about its gateway."""
 
 from typing import Annotated
 
@@ -6,7 +6,6 @@ from pydantic import Field
 
 from components.core.settings import (
     DnsLabel,
-    HostName,
     ImageReference,
     PositiveInt,
     ServiceName,
@@ -119,21 +118,3 @@ class GatewaySettings(Settings):
         """The aliases of the models section that a name of clients stands for."""
         aliases = self.model_aliases.get(name, name)
         return (aliases,) if isinstance(aliases, str) else aliases
-
-
-class ParentGatewaySettings(Settings):
-    """The Gateway of the cluster that terminates TLS for the host."""
-
-    name: Annotated[
-        DnsLabel, Field(description="Name of the Gateway, lower-case letters, digits and '-'.")
-    ]
-    namespace: Annotated[
-        DnsLabel, Field(description="Its namespace, lower-case letters, digits and '-'.")
-    ]
-
-
-class ExposureSettings(Settings):
-    """What a stack may say about access from outside the cluster."""
-
-    host: HostName
-    parent_gateway: ParentGatewaySettings

@@ -13,8 +13,9 @@ from components.document.capacity import (
     HardwareSettings,
     whole_machine_gpus,
 )
+from components.document.exposure import ExposureSettings
 from components.document.external_model import ExternalModelSettings
-from components.document.gateway import ExposureSettings, GatewaySettings
+from components.document.gateway import GatewaySettings
 from components.document.hub import HubSettings
 from components.document.ollama_models import OllamaModelSettings, OllamaServerSettings
 from components.document.vllm_model import VllmServerSettings

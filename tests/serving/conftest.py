@@ -7,8 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.serving.config_judge import ConfigJudge, config_judge
-from tests.serving.environments import Engine, EnvironmentUnavailableError, python_of
+from tests.serving.environments import (
+    Engine,
+    EnvironmentUnavailableError,
+    egctl_program,
+    python_of,
+)
 from tests.serving.processes import clean_environment
+from tests.serving.ways_in import Programs
 
 _ENGINES = Path(__file__).parent / "engines"
 
@@ -21,6 +27,14 @@ def vllm_python() -> Path:
 @pytest.fixture(scope="session")
 def litellm_python() -> Path:
     return _python_of("litellm")
+
+
+@pytest.fixture(scope="session")
+def programs() -> Programs:
+    try:
+        return Programs(egctl_program(), python_of("envoy").with_name("envoy"))
+    except EnvironmentUnavailableError as error:
+        pytest.fail(str(error), pytrace=False)
 
 
 def _python_of(engine: Engine) -> Path:

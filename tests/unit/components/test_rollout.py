@@ -70,7 +70,11 @@ def test_no_time_out_on_the_way_is_shorter_than_the_longest_stream(name: str, lo
     ]
     for route in of_kind(rendered, "HTTPRoute"):
         for rule in route["spec"]["rules"]:
-            seconds += [int(value.removesuffix("s")) for value in rule["timeouts"].values()]
+            assert set(rule["timeouts"].values()) == {"0s"}  # a whole response has no end
+    for policy in of_kind(rendered, "BackendTrafficPolicy"):
+        http = policy["spec"]["timeout"]["http"]
+        assert (http["maxStreamDuration"], http.get("requestTimeout")) == ("0s", None)
+        seconds.append(int(http["streamIdleTimeout"].removesuffix("s")))
     assert min(seconds) >= longest
 
 

@@ -51,6 +51,7 @@ INVENTORY = {
         "ServiceAccount akko-akko-ollama",
     },
     "production": {
+        "BackendTrafficPolicy gateway-route-traffic",
         "ConfigMap akko-akko-vllm-preload-*",
         "ConfigMap akko-coder-preflight",
         "ConfigMap gateway-config",
@@ -90,7 +91,7 @@ OWNERS = {
         "Service",
         "ServiceAccount",
     },
-    "inference:network:GatewayRoute": {"HTTPRoute"},
+    "inference:network:GatewayRoute": {"BackendTrafficPolicy", "HTTPRoute"},
     "inference:network:PlatformNamespace": {"Namespace", "NetworkPolicy"},
     "inference:serving:OllamaServer": {"Deployment", "NetworkPolicy", "Service", "ServiceAccount"},
     "inference:serving:VllmServer": {

@@ -22,6 +22,7 @@ from tests.unit.policies import (
     cases_length,
     cases_lifecycle,
     cases_rollout,
+    cases_routes,
 )
 from tests.unit.policies.analyzer import analyze
 from tests.unit.policies.cases import Case
@@ -37,6 +38,7 @@ CASES: tuple[Case, ...] = (
     *cases_groups.CASES,
     *cases_lifecycle.CASES,
     *cases_rollout.CASES,
+    *cases_routes.CASES,
     *cases_architecture.CASES,
     *cases_image.CASES,
     *cases_credentials.CASES,
