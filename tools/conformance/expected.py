@@ -1,0 +1,71 @@
+"""What a stack document lets expect of its deployment."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from components.document import ROOT
+from tools.conformance.target import Expected
+from tools.problem import ToolError
+
+_CHATS = "generate"
+
+
+def read_platform(path: Path) -> Mapping[str, Any]:
+    """The document in a stack file.
+
+    Args:
+        path: `Pulumi.<stack>.yaml`.
+
+    Raises:
+        ToolError: It cannot be read, or holds none.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))["config"][ROOT]
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise ToolError(f"{path} is no stack file with {ROOT} in it: {error}") from error
+
+
+def aliases_of(platform: Mapping[str, Any]) -> frozenset[str]:
+    """Every name that its gateway lists: models, their adapters, and further names.
+
+    Args:
+        platform: The document.
+    """
+    models: Mapping[str, Any] = platform["models"]
+    adapters = (model.get("adapters", {}) for model in models.values())
+    further = platform["gateway"].get("model_aliases", {})
+    return frozenset().union(models, further, *adapters)
+
+
+def chat_model_of(platform: Mapping[str, Any]) -> str:
+    """The first model that chats; empty where none does.
+
+    Args:
+        platform: The document.
+    """
+    models: Mapping[str, Any] = platform["models"]
+    chats = (alias for alias, model in models.items() if model.get("task", _CHATS) == _CHATS)
+    return next(chats, "")
+
+
+def expected_of(platform: Mapping[str, Any], model: str) -> Expected:
+    """What holds for one model of a document.
+
+    Args:
+        platform: The document.
+        model: Its alias, or a further name of it.
+    """
+    gateway: Mapping[str, Any] = platform["gateway"]
+    limits: Mapping[str, Any] = gateway.get("limits") or {}
+    alias = gateway.get("model_aliases", {}).get(model, model)
+    settings = platform["models"].get(alias, {}) if isinstance(alias, str) else {}
+    return Expected(
+        aliases=aliases_of(platform),
+        model_len=settings.get("max_model_len"),
+        request_mib=limits.get("request_mib"),
+        output_tokens=limits.get("output_tokens"),
+        choices=limits.get("n"),
+    )
