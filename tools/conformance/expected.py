@@ -35,9 +35,8 @@ def aliases_of(platform: Mapping[str, Any]) -> frozenset[str]:
         platform: The document.
     """
     models: Mapping[str, Any] = platform["models"]
-    adapters = (model.get("adapters", {}) for model in models.values())
-    further = platform["gateway"].get("model_aliases", {})
-    return frozenset().union(models, further, *adapters)
+    adapters = (name for model in models.values() for name in model.get("adapters", ()))
+    return frozenset((*models, *adapters, *platform["gateway"].get("model_aliases", ())))
 
 
 def chat_model_of(platform: Mapping[str, Any]) -> str:
@@ -61,7 +60,8 @@ def expected_of(platform: Mapping[str, Any], model: str) -> Expected:
     gateway: Mapping[str, Any] = platform["gateway"]
     limits: Mapping[str, Any] = gateway.get("limits") or {}
     alias = gateway.get("model_aliases", {}).get(model, model)
-    settings = platform["models"].get(alias, {}) if isinstance(alias, str) else {}
+    models: Mapping[str, Any] = platform["models"]
+    settings: Mapping[str, Any] = models.get(alias, {}) if isinstance(alias, str) else {}
     return Expected(
         aliases=aliases_of(platform),
         model_len=settings.get("max_model_len"),
