@@ -1,4 +1,4 @@
-"""One whole and one streamed answer from each model of a deployment: `make smoke BASE_URL=...`.
+"""A whole and a streamed answer of each model of a deployment: `make smoke BASE_URL=...`.
 
 The key comes from OPENAI_API_KEY or the file KEY_FILE. Exit code: 0 where all answer, 1 where one
 does not, 2 where nothing could be asked.
@@ -8,7 +8,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,12 @@ _TIMEOUT = httpx.Timeout(300, connect=10)
 _TOKENS = 16
 _FINISHED = frozenset({"stop", "length"})
 _DONE = "data: [DONE]"
+_NO_CHAT = ("400", "404")
+_OTHERS: Mapping[str, Mapping[str, object]] = {
+    "embeddings": {"input": "hello"},
+    "rerank": {"query": "hello", "documents": ["hello", "goodbye"]},
+}
+"""What a model may be there for instead; the list of models does not say it."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +40,14 @@ class Answered:
 
     Attributes:
         model: The alias that was asked.
-        streamed: Whether the answer was asked for in pieces.
+        kind: What it was asked for: a `whole` or a `streamed` chat, or another route.
         problem: What is wrong; empty where it is well.
         next_step: What to do about that.
         seconds: Until the answer was whole.
     """
 
     model: str
-    streamed: bool
+    kind: str
     problem: str
     next_step: str
     seconds: float
@@ -97,7 +103,29 @@ def listed(there: Endpoint, client: httpx.Client) -> list[str]:
     raise ToolError(f"{there.root}/v1/models: {told}\n{next_step(there, problem)}")
 
 
-def try_model(there: Endpoint, client: httpx.Client, model: str, *, streamed: bool) -> Answered:
+def try_model(there: Endpoint, client: httpx.Client, model: str) -> list[Answered]:
+    """Send a model its requests: for chats, or for what else it is there for.
+
+    Args:
+        there: The deployment.
+        client: Asks it.
+        model: The alias.
+    """
+    begun = time.monotonic()
+    whole = chat(there, client, model, streamed=False)
+    if whole.problem.startswith(_NO_CHAT):
+        for route, request in _OTHERS.items():
+            answer = client.post(
+                f"{there.root}/v1/{route}",
+                headers=_headers(there),
+                json={"model": model, **request},
+            )
+            if answer.is_success:
+                return [Answered(model, route, "", "", time.monotonic() - begun)]
+    return [whole, chat(there, client, model, streamed=True)]
+
+
+def chat(there: Endpoint, client: httpx.Client, model: str, *, streamed: bool) -> Answered:
     """Send one request.
 
     Args:
@@ -125,7 +153,8 @@ def try_model(there: Endpoint, client: httpx.Client, model: str, *, streamed: bo
         problem, step = f"{type(error).__name__}: {error}", next_step(there, error)
     except (ValueError, KeyError, IndexError, TypeError) as error:
         problem, step = f"the answer cannot be read: {error}", "is BASE_URL the gateway's?"
-    return Answered(model, streamed, problem, step, time.monotonic() - begun)
+    kind = "streamed" if streamed else "whole"
+    return Answered(model, kind, problem, step, time.monotonic() - begun)
 
 
 _TRUNCATED = "the engine or something between broke the answer off: look at the pods and their logs"
@@ -160,11 +189,7 @@ def main(words: Sequence[str] | None = None) -> int:
         there = endpoint(given.base_url)
         with httpx.Client(timeout=_TIMEOUT) as client:
             models = [given.model] if given.model else listed(there, client)
-            answers = [
-                try_model(there, client, model, streamed=streamed)
-                for model in models
-                for streamed in (False, True)
-            ]
+            answers = [answer for model in models for answer in try_model(there, client, model)]
     except ToolError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -175,9 +200,8 @@ def main(words: Sequence[str] | None = None) -> int:
 def _print(answers: Sequence[Answered], show: Callable[[Any], None]) -> None:
     table = Table("model", "answer", "seconds", "outcome")
     for each in answers:
-        kind = "streamed" if each.streamed else "whole"
         outcome = f"[bold red]{escape(each.problem)}[/]" if each.problem else "[green]well[/]"
-        table.add_row(each.model, kind, f"{each.seconds:.2f}", outcome)
+        table.add_row(each.model, each.kind, f"{each.seconds:.2f}", outcome)
     show(table)
     for step in dict.fromkeys(each.next_step for each in answers if each.next_step):
         show(f"Next: {step}")

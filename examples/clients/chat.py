@@ -11,8 +11,9 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from openai import APIError, OpenAI, OpenAIError
+from openai import APIError, OpenAI, OpenAIError, omit
 from openai.types.chat import ChatCompletionMessageParam
 
 
@@ -20,68 +21,76 @@ class TruncatedError(Exception):
     """An answer was cut off before its end."""
 
 
-def pieces(client: OpenAI, model: str, messages: list[ChatCompletionMessageParam]) -> Iterator[str]:
-    """An answer, piece by piece.
+@dataclass(frozen=True)
+class Chat:
+    """A model to talk to.
 
-    Args:
+    Attributes:
         client: Of the deployment.
         model: Alias.
-        messages: The conversation so far.
-
-    Raises:
-        TruncatedError: It ended without a reason, or the engine gave it up.
+        tokens: The most of an answer; None leaves it to the deployment.
     """
-    finished = None
-    with client.chat.completions.create(model=model, messages=messages, stream=True) as stream:
-        for chunk in stream:
-            for choice in chunk.choices:
-                finished = choice.finish_reason or finished
-                if choice.delta.content:
-                    yield choice.delta.content
-    if finished is None or str(finished) == "abort":  # vLLM's word when it is told to stop
-        raise TruncatedError(f"the answer was cut off (finish_reason {finished})")
 
+    client: OpenAI
+    model: str
+    tokens: int | None = None
 
-def ask(client: OpenAI, model: str, messages: list[ChatCompletionMessageParam]) -> str | None:
-    """Print an answer as it comes.
+    def pieces(self, messages: list[ChatCompletionMessageParam]) -> Iterator[str]:
+        """An answer, piece by piece.
 
-    Args:
-        client: Of the deployment.
-        model: Alias.
-        messages: The conversation so far.
+        Args:
+            messages: The conversation so far.
 
-    Returns:
-        The answer; None where it failed, which is printed too.
-    """
-    said = ""
-    try:
-        for piece in pieces(client, model, messages):
-            print(piece, end="", flush=True)
-            said += piece
-    except (APIError, TruncatedError) as error:
-        print(f"\n{type(error).__name__}: {error}", file=sys.stderr)
-        return None
-    finally:
-        print()
-    return said
+        Raises:
+            TruncatedError: It ended without a reason, or the engine gave it up.
+        """
+        finished = None
+        with self.client.chat.completions.create(
+            model=self.model,
+            messages=messages,
+            max_tokens=omit if self.tokens is None else self.tokens,
+            stream=True,
+        ) as stream:
+            for chunk in stream:
+                for choice in chunk.choices:
+                    finished = choice.finish_reason or finished
+                    if choice.delta.content:
+                        yield choice.delta.content
+        if finished is None or str(finished) == "abort":  # vLLM's word when it is told to stop
+            raise TruncatedError(f"the answer was cut off (finish_reason {finished})")
 
+    def ask(self, messages: list[ChatCompletionMessageParam]) -> str | None:
+        """Print an answer as it comes.
 
-def converse(client: OpenAI, model: str) -> None:
-    """Ask and answer until the end of the input.
+        Args:
+            messages: The conversation so far.
 
-    Args:
-        client: Of the deployment.
-        model: Alias.
-    """
-    messages: list[ChatCompletionMessageParam] = []
-    print(f"{model} at {client.base_url}; an empty line ends it")
-    while question := _read_line():
-        messages.append({"role": "user", "content": question})
-        answer = ask(client, model, messages)
-        if answer is None:
-            messages.pop()
-        else:
-            messages.append({"role": "assistant", "content": answer})
+        Returns:
+            The answer; None where it failed, which is printed too.
+        """
+        said = ""
+        try:
+            for piece in self.pieces(messages):
+                print(piece, end="", flush=True)
+                said += piece
+        except (APIError, TruncatedError) as error:
+            print(f"\n{type(error).__name__}: {error}", file=sys.stderr)
+            return None
+        finally:
+            print()
+        return said
+
+    def converse(self) -> None:
+        """Ask and answer until an empty line or the end of the input."""
+        messages: list[ChatCompletionMessageParam] = []
+        print(f"{self.model} at {self.client.base_url}; an empty line ends it")
+        while question := _read_line():
+            messages.append({"role": "user", "content": question})
+            answer = self.ask(messages)
+            if answer is None:
+                messages.pop()
+            else:
+                messages.append({"role": "assistant", "content": answer})
 
 
 def _read_line() -> str:
@@ -96,6 +105,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("question", nargs="?", help="one question; left out, a conversation")
     parser.add_argument("--base-url", help="in place of OPENAI_BASE_URL")
+    parser.add_argument("--tokens", type=int, help="most tokens of an answer")
     parser.add_argument("--model", default=os.environ.get("OPENAI_MODEL", "akko-coder"))
     given = parser.parse_args()
     try:
@@ -103,11 +113,11 @@ def main() -> int:
     except OpenAIError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    chat = Chat(client, given.model, given.tokens)
     if given.question is None:
-        converse(client, given.model)
+        chat.converse()
         return 0
-    question: list[ChatCompletionMessageParam] = [{"role": "user", "content": given.question}]
-    return 0 if ask(client, given.model, question) is not None else 1
+    return 0 if chat.ask([{"role": "user", "content": given.question}]) is not None else 1
 
 
 if __name__ == "__main__":

@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.serving.config_judge import ConfigJudge, config_judge
-from tests.serving.environments import Engine, EnvironmentUnavailableError, python_of
+from tests.serving.environments import (
+    Engine,
+    EnvironmentUnavailableError,
+    ollama_missing,
+    ollama_program,
+    python_of,
+)
 from tests.serving.processes import clean_environment
 
 _ENGINES = Path(__file__).parent / "engines"
@@ -26,6 +32,16 @@ def litellm_python() -> Path:
 def _python_of(engine: Engine) -> Path:
     try:
         return python_of(engine)
+    except EnvironmentUnavailableError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def ollama() -> Path:
+    if missing := ollama_missing():
+        pytest.skip(missing)
+    try:
+        return ollama_program()
     except EnvironmentUnavailableError as error:
         pytest.fail(str(error), pytrace=False)
 

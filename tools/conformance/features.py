@@ -48,6 +48,10 @@ def _logprobs(target: Target) -> None:
     require(bool(found), "the answer has none")
 
 
+def _fingerprint(target: Target) -> None:
+    require(bool(target.chat().json().get("system_fingerprint")), "the answer has none")
+
+
 def _penalties(target: Target) -> None:
     _takes(target, presence_penalty=0.5, frequency_penalty=0.5)
 
@@ -68,6 +72,7 @@ FEATURES = (
     Check("tools", "a function can be called (`tools`)", _tools, feature=True),
     Check("choices", "several answers at once (`n`)", _several, feature=True),
     Check("logprobs", "probabilities of tokens (`logprobs`)", _logprobs, feature=True),
+    Check("fingerprint", "`system_fingerprint` says who answered", _fingerprint, feature=True),
     Check("penalties", "`presence_penalty`, `frequency_penalty`", _penalties, feature=True),
     Check("bias", "`logit_bias`", _bias, feature=True),
     Check("json", "JSON as the form of an answer (`response_format`)", _json_object, feature=True),

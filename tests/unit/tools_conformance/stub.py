@@ -50,6 +50,7 @@ FAULTS: Mapping[str, tuple[str, ...]] = {
     "tools": ("tools-400", "tools-ignored"),
     "choices": ("choices-one",),
     "logprobs": ("logprobs-none",),
+    "fingerprint": ("fingerprint-none",),
     "penalties": ("penalties-400",),
     "bias": ("bias-400",),
     "json": ("json-ignored",),
@@ -146,7 +147,7 @@ class Handler(BaseHTTPRequestHandler):
             raise RefusedError(500 if self._has("json-500") else 400, "no JSON") from error
         if "messages" not in request:
             raise RefusedError(500 if self._has("messages-500") else 400, "no messages")
-        if request["model"] != MODEL and not self._has("model-any"):
+        if request["model"] not in {MODEL, FURTHER} and not self._has("model-any"):
             raise RefusedError(404, "no such model")
         if len(body) > MOST_MIB * 2**20 and not self._has("body-any"):
             raise RefusedError(413, "too large")
@@ -195,6 +196,7 @@ class Handler(BaseHTTPRequestHandler):
             "model": "Qwen/Qwen2.5" if self._has("engines-name") else MODEL,
             "choices": [choice] * copies,
             "usage": self._usage(count),
+            **({} if self._has("fingerprint-none") else {"system_fingerprint": "stub"}),
         }
         self._send({**answer, "asked": KEY} if self._has("key-in-body") else answer)
 
@@ -203,6 +205,8 @@ class Handler(BaseHTTPRequestHandler):
             status = 404 if self._has("completions-404") else 200
             self._send({"object": "text_completion", "choices": [{"text": "x"}]}, status)
             return
+        if request["model"] != EMBEDDER:
+            raise RefusedError(404, "no such model")
         texts = request["input"][:1] if self._has("embeddings-one") else request["input"]
         vectors = [{"index": place, "embedding": [0.1]} for place, _ in enumerate(texts)]
         self._send({"object": "list", "data": vectors})

@@ -1,9 +1,12 @@
 """Every check of the contract passes where it is kept, and fails where it is broken."""
 
 import json
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.rendering import STACKS, document, of_kind, render
@@ -13,7 +16,7 @@ from tools.conformance.__main__ import main
 from tools.conformance.check import Outcome, judge
 from tools.conformance.expected import aliases_of, chat_model_of, expected_of
 from tools.conformance.suite import CHECKS, LAST, broken, judged
-from tools.conformance.target import Expected, Target, asking
+from tools.conformance.target import Expected, Target
 from tools.endpoint import Endpoint
 
 _EXPECTED = Expected(
@@ -28,9 +31,13 @@ _CASES = [(name, fault) for name, faults in FAULTS.items() for fault in faults]
 _LISTENS = {check.name for check in LAST}
 
 
+def _asking() -> httpx.Client:
+    return httpx.Client(verify=False, trust_env=False)  # no TLS: authorities take seconds to load
+
+
 @contextmanager
 def _target(*faults: str) -> Generator[Target]:
-    with gateway(*faults) as url, asking() as client:
+    with gateway(*faults) as url, _asking() as client:
         yield Target(
             Endpoint(url, KEY),
             MODEL,
@@ -45,6 +52,15 @@ def _target(*faults: str) -> Generator[Target]:
 def test_names_of_checks_are_unique_and_each_has_a_way_to_break() -> None:
     assert len(_BY_NAME) == len(CHECKS)
     assert set(_BY_NAME) == set(FAULTS)
+
+
+def test_readme_names_every_check_and_no_other() -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    promised, differing = readme.split("| checks | what is promised |")[1].split("| check | ")
+    rows = [row.split("|")[1] for row in promised.splitlines() if row.startswith("| `")]
+    assert set(re.findall(r"`([\w-]+)`", " ".join(rows))) == set(_BY_NAME)
+    named = re.findall(r"^\| `([\w-]+)` \|", differing.split("\n## ")[0], flags=re.MULTILINE)
+    assert set(named) <= set(_BY_NAME)
 
 
 def test_a_deployment_that_keeps_the_contract_passes_every_check() -> None:
@@ -68,7 +84,7 @@ def test_a_check_fails_where_its_promise_is_broken(name: str, fault: str) -> Non
 
 
 def test_what_is_not_known_is_not_judged_and_says_how_to_make_it_known() -> None:
-    with gateway() as url, asking() as client:
+    with gateway() as url, _asking() as client:
         results = judged(Target(Endpoint(url, KEY), MODEL, client, master_key=True))
     left_out = {r.check.name: r.why for r in results if r.outcome == Outcome.NOT_OFFERED}
     assert set(left_out) == {
@@ -80,7 +96,7 @@ def test_what_is_not_known_is_not_judged_and_says_how_to_make_it_known() -> None
 
 
 def test_a_deployment_that_is_not_there_breaks_its_promises() -> None:
-    with asking() as client:
+    with _asking() as client:
         results = judged(Target(Endpoint("http://127.0.0.1:9", KEY), MODEL, client))
     assert "chat" in {result.check.name for result in broken(results)}
     assert "the connection failed" in broken(results)[0].why
