@@ -9,7 +9,6 @@ from pulumi_kubernetes import Provider
 from pulumi_kubernetes.networking.v1 import NetworkPolicyPeerArgsDict
 
 from components import ollama, vllm, vllm_pods
-from components.backends import backends
 from components.core.conventions import GATEWAY_PORT, Role
 from components.core.drain import DrainChain
 from components.document import DocumentError, PlatformSettings, outside, storage
@@ -21,10 +20,11 @@ from components.document.plans import ModelPlan, plan_models
 from components.document.replacement import replacement
 from components.document.replacement import sentence as replacement_sentence
 from components.exposure import GatewayRoute
+from components.gateway import gateway, monitoring
 from components.hub_token import HubTokenSecret, hub_environment
 from components.identities import gateway_identity, identity, ollama_identity, vllm_identity
 from components.job_placement import placed
-from components.litellm import LiteLlmGateway
+from components.keys import Keys
 from components.model_cache import ModelCache, OldRevisions
 from components.model_volume import model_volumes
 from components.namespace import PlatformNamespace
@@ -49,8 +49,7 @@ class Platform(pulumi.ComponentResource):
         name: str,
         settings: PlatformSettings,
         *,
-        gateway_key: pulumi.Input[str] | None,
-        hub_token: pulumi.Input[str] | None = None,
+        keys: Keys,
         provider: Provider,
     ) -> None:
         opts = pulumi.ResourceOptions(providers=[provider])
@@ -72,25 +71,16 @@ class Platform(pulumi.ComponentResource):
         plans = plan_models(settings)
         if plans:
             ServingPriorities("priorities", settings.namespace, opts=child)
-        _hub_token(settings, hub_token, inside)
+        _hub_token(settings, keys.hub, inside)
         servers = [_vllm_server(found, settings, drain, inside) for found in plans.values()]
         if settings.ollama is not None:
             _ollama_server(settings.ollama, settings, drain, inside)
-        who = gateway_identity(settings)
-        gateway = LiteLlmGateway(
-            "gateway",
-            settings.gateway,
-            who=who,
-            backends=backends(settings),
-            callers=gateway_callers(settings),
-            key=gateway_key,
-            drain=drain,
-            opts=inside,
-        )
+        front = gateway(settings, keys, drain, inside)
         if settings.exposure is not None:
+            who = gateway_identity(settings)
             GatewayRoute("gateway-route", settings.exposure, who=who, drain=drain, opts=inside)
         # Last of all: as long as anything else of a deployment may fail, the way back needs them.
-        everything = [gateway, *(server for server, _ in servers)]
+        everything = [front, *(server for server, _ in servers)]
         for found, (_, jobs) in zip(plans.values(), servers, strict=True):
             if jobs:
                 OldRevisions(
@@ -99,9 +89,7 @@ class Platform(pulumi.ComponentResource):
                     jobs=jobs,
                     opts=_after(inside, *everything),
                 )
-        self.gateway_url = gateway.service_name.apply(
-            lambda host: f"http://{host}:{GATEWAY_PORT}/v1"
-        )
+        self.gateway_url = front.service_name.apply(lambda host: f"http://{host}:{GATEWAY_PORT}/v1")
         self.plan = figures(settings, plans)
         planned = (text for found in plans.values() for text in found.warnings)
         self.warnings = (*planned, *outside.warnings(settings), *storage.warnings(settings))
@@ -210,18 +198,5 @@ def _after(opts: pulumi.ResourceOptions, *needed: pulumi.Resource) -> pulumi.Res
     return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=list(needed)))
 
 
-def gateway_callers(settings: PlatformSettings) -> list[NetworkPolicyPeerArgsDict]:
-    """Who may reach the gateway: its own namespace, named ones, the way in, monitoring."""
-    namespaces = list(settings.gateway.client_namespaces)
-    if settings.exposure is not None:
-        namespaces.append(settings.exposure.parent_gateway.namespace)
-    others = [other_namespace(namespace) for namespace in dict.fromkeys(namespaces)]
-    return [same_namespace({}), *others, _monitoring(settings)]
-
-
 def _engine_callers(settings: PlatformSettings) -> list[NetworkPolicyPeerArgsDict]:
-    return [same_namespace(gateway_identity(settings).selector), _monitoring(settings)]
-
-
-def _monitoring(settings: PlatformSettings) -> NetworkPolicyPeerArgsDict:
-    return other_namespace(settings.monitoring.namespace, {"app.kubernetes.io/name": "prometheus"})
+    return [same_namespace(gateway_identity(settings).selector), monitoring(settings)]

@@ -105,6 +105,7 @@ def server(
     *,
     claim_templates: Sequence[PersistentVolumeClaimArgsDict] = (),
     account_annotations: Mapping[str, str] | None = None,
+    port_name: str = HTTP,
 ) -> k8s.core.v1.Service:
     """Account, workload, Service and, for several replicas, disruption budget of a server.
 
@@ -117,6 +118,7 @@ def server(
         claim_templates: Volumes that each pod has for itself; the workload is then a StatefulSet,
             else a Deployment.
         account_annotations: Further annotations of the account, such as its role in a cloud.
+        port_name: Name of the container's port, where it speaks another protocol.
 
     Returns:
         The Service, through which clients reach it inside the cluster only.
@@ -133,7 +135,9 @@ def server(
         spec={
             "type": "ClusterIP",
             "selector": who.selector,
-            "ports": [{"name": HTTP, "port": port, "target_port": HTTP, "protocol": "TCP"}],
+            "ports": [
+                {"name": port_name, "port": port, "target_port": port_name, "protocol": "TCP"}
+            ],
         },
         opts=opts,
     )

@@ -10,6 +10,11 @@ VLLM_PORT = 8000
 """Port of vLLM's API server, its default (row A2)."""
 OLLAMA_PORT = 11434
 """Port of Ollama's API server, its default."""
+METRICS_PORT = 4001
+"""Port of the gateway's metrics, which ask for no key: monitoring alone reaches it."""
+POSTGRES_PORT = 5432
+REDIS_PORT = 6379
+"""Ports of the gateway's own stores, their defaults."""
 
 GROUP_LABEL = "leaderworkerset.sigs.k8s.io/group-index"
 RANK_LABEL = "leaderworkerset.sigs.k8s.io/worker-index"
@@ -45,7 +50,9 @@ ENVIRONMENT = "inference-platform/environment"
 
 Environment = Literal["development", "production"]
 
-Role = Literal["engine", "gateway", "preload", "collect"]
+Role = Literal[
+    "engine", "gateway", "preload", "collect", "database", "counters", "migration", "state"
+]
 
 
 def selector(app: str, instance: str, role: Role) -> dict[str, str]:

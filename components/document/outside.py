@@ -44,8 +44,8 @@ def _leaves(document: PlatformSettings, alias: str) -> str:
 
 def _names(document: PlatformSettings, alias: str) -> list[str]:
     """What clients may ask for to get a model."""
-    further = document.gateway.model_aliases.items()
-    return [alias, *(name for name, meant in further if meant == alias)]
+    further = document.gateway.model_aliases
+    return [alias, *(name for name in further if alias in document.gateway.meant(name))]
 
 
 def _answering(document: PlatformSettings, alias: str) -> set[str]:
@@ -53,7 +53,9 @@ def _answering(document: PlatformSettings, alias: str) -> set[str]:
     found: set[str] = set()
     waiting = [alias]
     while waiting:
-        after = set(document.gateway.fallbacks.get(waiting.pop(), ())) - found
+        alias, gateway = waiting.pop(), document.gateway
+        others = (*gateway.fallbacks.get(alias, ()), *gateway.context_fallbacks.get(alias, ()))
+        after = set(others) - found
         found |= after
         waiting += after
     return found

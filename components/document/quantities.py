@@ -36,6 +36,19 @@ SecretKey = Annotated[
 ]
 """A key of a Secret, as Kubernetes allows it, but for one that begins with a dot."""
 
+Cidr = Annotated[
+    str,
+    Field(
+        pattern=r"^(\d{1,3}\.){3}\d{1,3}/\d{1,2}$",
+        description="An IPv4 network, such as 10.20.0.0/24.",
+    ),
+]
+
+StorageClass = Annotated[
+    DnsLabel,
+    Field(description="StorageClass of the volume, lower-case letters, digits and '-'."),
+]
+
 
 class KeySecret(Settings):
     """A Secret of the stack's namespace, put there by the organisation's secret store."""

@@ -13,6 +13,7 @@ from components.core.settings import (
     Settings,
 )
 from components.document.cache import CompileCacheSettings, ModelCache
+from components.document.price import PriceSettings
 from components.document.quantities import Cpus, HubId, MemoryGib, Tokens
 from components.document.vllm_features import AdapterSettings, Speculation, TrafficClass
 
@@ -76,6 +77,9 @@ class VllmServerSettings(Settings):
     ] = "ClusterIP"
     pool: Annotated[str, Field(description="One of node_pools.")]
     max_model_len: Annotated[Tokens, Field(description="Tokens of prompt and answer together.")]
+    price: Annotated[
+        PriceSettings | None, Field(description="What its tokens cost, for budgets.")
+    ] = None
     gpu_memory_utilization: Annotated[
         float,
         Field(gt=0, le=1, strict=True, description="Share of a GPU's memory, above 0, at most 1."),
