@@ -56,7 +56,15 @@ class Postgres:
         secret.write_text(self.password, encoding="utf-8")
         words = ("--auth=scram-sha-256", f"--pwfile={secret}", f"--username={_USER}", "--no-sync")
         done = subprocess.run(
-            [*_as_user(), self.programs / "initdb", "-D", self._data, *words, "--locale=C", "-EUTF8"],
+            [
+                *_as_user(),
+                self.programs / "initdb",
+                "-D",
+                self._data,
+                *words,
+                "--locale=C",
+                "-EUTF8",
+            ],
             capture_output=True,
             text=True,
             check=False,

@@ -11,21 +11,38 @@ import sys
 from collections.abc import Generator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.serving.containers import Container
+from tests.serving.environments import EnvironmentUnavailableError
 from tests.serving.ollamas import make_library
+from tests.serving.postgres import postgres
+from tests.serving.redis_server import redis_server
+from tests.serving.replicas import State, migrate, replicas
 from tests.serving.stacks import MASTER_KEY, STACKS
 from tests.serving.stacks import gateway as gateway_of
+from tests.serving.stores import stores
 from tests.serving.whole_stacks import Programs, WholeStack, running_stack
+from tools.conformance.check import judge
+from tools.conformance.suite import CHECKS, LAST
+from tools.conformance.target import Expected, Target
+from tools.endpoint import Endpoint
 
 pytestmark = pytest.mark.timeout(2400)  # the first test may install the engines
 
 _CHECKOUT = Path(__file__).parents[2]
 _COLUMNS = {"dev": 2, "production": 3}
 """Of README's table of differences."""
-_UNJUDGED = {"embeddings", "admin-tenant", "admin-public", "cap-choices", "cap-tokens", "cap-body"}
-"""No such model, key, address or cap in the committed stacks; judged in tests/unit."""
+_UNJUDGED = {"embeddings", "admin-tenant", "admin-public"}
+"""No such model, tenant or address there; judged in tests/unit, and a tenant's key below."""
+_WITHOUT_DATABASE = {"wrong-key", "malformed-key"}
+"""LiteLLM says 400 `No connected db.` there; with its database it is judged below."""
+_KEYS = {
+    *("models", "no-key", "wrong-key", "malformed-key", "key-query", "unknown-model"),
+    *("admin-tenant", "admin-nobody", "bad-json"),
+}
+"""What needs a tenant, and no engine."""
 
 _APPLICATION = """
 from openai import OpenAI
@@ -90,10 +107,50 @@ def test_the_contract_is_kept_but_for_what_readme_says(stack: WholeStack) -> Non
     )
     results = {each["name"]: each for each in json.loads(done.stdout)}
     lacking = {name for name, each in results.items() if each["outcome"] != "passed"}
-    open_ones = _UNJUDGED | _told(stack.name, "by model")
+    open_ones = _UNJUDGED | _WITHOUT_DATABASE | _told(stack.name, "by model")
     assert lacking - open_ones == _told(stack.name, "no"), done.stdout
-    assert lacking >= _UNJUDGED
+    assert lacking >= _UNJUDGED | _WITHOUT_DATABASE
     assert MASTER_KEY not in done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def state() -> Generator[State]:
+    try:
+        programs = stores()
+    except EnvironmentUnavailableError as error:
+        pytest.fail(str(error), pytrace=False)
+    with postgres(programs.postgres) as database, redis_server(programs.redis_server) as cache:
+        yield State(programs, database, cache, MASTER_KEY, "salt-of-these-tests")
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_keys_are_kept_apart_where_the_gateway_has_its_database(
+    name: str, state: State, tmp_path: Path
+) -> None:
+    """Rows A1, D7: 401 to a key that nobody has; a tenant's key administrates nothing."""
+    if not state.postgres.ask("SELECT 1 FROM pg_tables WHERE tablename = 'LiteLLM_TeamTable'"):
+        done = migrate(state, tmp_path)
+        assert done.returncode == 0, done.stderr
+    config = dict(gateway_of(name).config)
+    # Its hooks lie beside it, which these replicas have not.
+    config["litellm_settings"] = {**config["litellm_settings"], "callbacks": []}
+    with (
+        replicas(1, state, config, tmp_path) as (server,),
+        httpx.Client(timeout=60, trust_env=False, verify=False) as client,
+    ):
+        made = client.post(
+            f"{server.url}/key/generate",
+            headers={"Authorization": f"Bearer {MASTER_KEY}"},
+            json={"models": sorted(gateway_of(name).aliases)},
+        )
+        tenant = Endpoint(server.url, made.raise_for_status().json()["key"])
+        expected = Expected(aliases=gateway_of(name).aliases)
+        target = Target(tenant, "akko-coder", client, expected, key_in_query=True)
+        results = [judge(check, target) for check in CHECKS if check.name in _KEYS]
+        results += [judge(check, target) for check in LAST]
+    found = {result.check.name: result.why for result in results if result.outcome != "pass"}
+    assert len(results) == len(_KEYS) + len(LAST)
+    assert found == {}
 
 
 def test_client_code_runs_unchanged(stack: WholeStack) -> None:

@@ -1,8 +1,8 @@
 """A committed stack as it is rendered, gateway and engine, in one network with its Services' names.
 
 What differs from a cluster: the models are tiny, vLLM runs on a CPU, one pod of each server is
-started, and the pods share one network, in which every Service's name stands for its loopback.
-Their configuration is as rendered, addresses included.
+started, the gateway has no database and no Redis, and the pods share one network, in which every
+Service's name stands for its loopback. Their configuration is as rendered, addresses included.
 """
 
 import contextlib
@@ -26,6 +26,7 @@ from tests.serving.volumes import Cluster
 
 GATEWAY_PORT = 4000
 _QWEN = "Qwen/Qwen2.5-7B-Instruct"
+_STORES = ("database", "redis", "salt_key")
 _INTERPRETER = Path(sys.base_prefix)
 _CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -138,6 +139,8 @@ def running_stack(stack: str, programs: Programs, folder: Path) -> Generator[Who
 def _document(stack: str, programs: Programs) -> dict[str, Any]:
     """The committed document; Ollama's models are pinned to the tiny ones that have their names."""
     value = document(stack)
+    for store in _STORES:
+        value["gateway"].pop(store, None)
     if programs.store:
         for model in value["models"].values():
             model |= {"digest": pin(programs.store, model["source"]), "size_gb": 0.01}

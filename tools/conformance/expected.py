@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from components.document import ROOT
+from components.document.gateway_routing import RequestLimits
 from tools.conformance.target import Expected
 from tools.problem import ToolError
 
@@ -56,16 +57,21 @@ def expected_of(platform: Mapping[str, Any], model: str) -> Expected:
     Args:
         platform: The document.
         model: Its alias, or a further name of it.
+
+    Raises:
+        pydantic.ValidationError: Its limits are no limits of a document.
     """
     gateway: Mapping[str, Any] = platform["gateway"]
-    limits: Mapping[str, Any] = gateway.get("limits") or {}
-    alias = gateway.get("model_aliases", {}).get(model, model)
+    limits = RequestLimits.model_validate(gateway.get("limits", {}))
     models: Mapping[str, Any] = platform["models"]
-    settings: Mapping[str, Any] = models.get(alias, {}) if isinstance(alias, str) else {}
+    meant = gateway.get("model_aliases", {}).get(model, model)
+    several: list[str] = [meant] if isinstance(meant, str) else meant
+    lengths = [models[each].get("max_model_len") for each in several if each in models]
     return Expected(
         aliases=aliases_of(platform),
-        model_len=settings.get("max_model_len"),
-        request_mib=limits.get("request_mib"),
-        output_tokens=limits.get("output_tokens"),
-        choices=limits.get("n"),
+        # A name of several models leads to one that the prompt fits into, so the longest counts.
+        model_len=max(lengths) if lengths and all(lengths) else None,
+        request_mib=limits.request_mib,
+        output_tokens=limits.output_tokens,
+        choices=limits.choices,
     )
