@@ -11,6 +11,8 @@ from tests.serving.environments import (
     Engine,
     EnvironmentUnavailableError,
     egctl_program,
+    ollama_missing,
+    ollama_program,
     python_of,
 )
 from tests.serving.processes import clean_environment
@@ -40,6 +42,16 @@ def programs() -> Programs:
 def _python_of(engine: Engine) -> Path:
     try:
         return python_of(engine)
+    except EnvironmentUnavailableError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def ollama() -> Path:
+    if missing := ollama_missing():
+        pytest.skip(missing)
+    try:
+        return ollama_program()
     except EnvironmentUnavailableError as error:
         pytest.fail(str(error), pytrace=False)
 
