@@ -106,7 +106,8 @@ def _below(schema: Mapping[str, Any], key: str) -> Iterator[Mapping[str, Any]]:
 def _chosen(alternative: Mapping[str, Any], value: Mapping[str, object]) -> bool:
     """Whether an object is of this alternative, where one of its keys says which it is of."""
     fields = alternative.get("properties", {}).items()
-    return all(value.get(key) == field["const"] for key, field in fields if "const" in field)
+    chosen = ((key, field["const"]) for key, field in fields if "const" in field)
+    return all(value.get(key, constant) == constant for key, constant in chosen)
 
 
 def _unknown(

@@ -136,7 +136,9 @@ def test_stores_outside_are_reached_in_the_networks_that_the_document_names_only
 
 @pytest.mark.parametrize("name", STACKS)
 @pytest.mark.parametrize("address", CLOSED)
-def test_no_pod_reaches_metadata_or_private_addresses_that_nobody_named(name: str, address: str) -> None:
+def test_no_pod_reaches_metadata_or_private_addresses_that_nobody_named(
+    name: str, address: str
+) -> None:
     policies = of_kind(stack(name), "NetworkPolicy")
     assert not [
         (each.owner, port)
