@@ -60,10 +60,11 @@ def model_list(settings: GatewaySettings, backends: Sequence[Backend]) -> list[d
     """
     by_alias = {backend.alias: backend for backend in backends}
     names = [*by_alias, *(n for n, a in settings.model_aliases.items() if not isinstance(a, str))]
+    # Where tags count, LiteLLM refuses a tagged request to a model without any tag.
+    tags = [_UNTAGGED] if settings.tag_routes else []
     entries: list[dict[str, Any]] = []
     for name in names:
         routes = settings.tag_routes.get(name, {})
-        tags = [_UNTAGGED] if routes else []
         behind = [by_alias[alias] for alias in settings.meant(name)]
         longest = max((backend.max_model_len or 0 for backend in behind), default=0)
         entries += [_entry(name, backend, tags, longest) for backend in behind]

@@ -114,13 +114,13 @@ def server(
     Args:
         who: Names and labels.
         replicas: Count and replacement.
-        pod: Its pod, with one container port called `http`.
+        pod: Its pod, with a container port called `port_name`.
         port: TCP port of the Service.
         opts: Parent and dependencies of the objects.
         claim_templates: Volumes that each pod has for itself; the workload is then a StatefulSet,
             else a Deployment.
         account_annotations: Further annotations of the account, such as its role in a cloud.
-        port_name: Name of the container's port, where it speaks another protocol.
+        port_name: Name of the port, where it speaks another protocol.
 
     Returns:
         The Service, through which clients reach it inside the cluster only.

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from components.core.settings import (
     DnsLabel,
@@ -21,7 +21,7 @@ from components.document.gateway_routing import (
     ObservabilitySettings,
     RequestLimits,
     RoutingSettings,
-    Tag,
+    RoutingTag,
 )
 from components.document.gateway_stores import Database, Redis
 from components.document.quantities import SecretKey
@@ -52,6 +52,16 @@ ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")]
 MasterKey = Annotated[ExistingKey | ConfigKey | DevelopmentKey, Field(discriminator="source")]
 
 Several = Annotated[tuple[str, ...], Field(min_length=2, max_length=64)]
+
+
+def _number(meant: object) -> str:
+    """Which of the two shapes a value has, so that what is wrong is said of that one alone."""
+    return "several" if isinstance(meant, list | tuple) else "one"
+
+
+Meant = Annotated[
+    Annotated[str, Tag("one")] | Annotated[Several, Tag("several")], Discriminator(_number)
+]
 Others = Annotated[tuple[str, ...], Field(min_length=1, max_length=16)]
 
 
@@ -83,7 +93,7 @@ class GatewaySettings(Settings):
         Redis | None, Field(description="Where requests of all replicas are counted.")
     ] = None
     model_aliases: Annotated[
-        dict[ModelName, str | Several],
+        dict[ModelName, Meant],
         Field(
             max_length=1000,
             description="Further names that clients may use, to their alias, or to several: each "
@@ -91,7 +101,7 @@ class GatewaySettings(Settings):
         ),
     ] = Field(default_factory=dict)
     tag_routes: Annotated[
-        dict[str, Annotated[dict[Tag, str], Field(min_length=1, max_length=16)]],
+        dict[str, Annotated[dict[RoutingTag, str], Field(min_length=1, max_length=16)]],
         Field(description="By alias and a request's tag: the alias that answers it instead."),
     ] = Field(default_factory=dict)
     fallbacks: Annotated[

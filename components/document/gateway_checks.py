@@ -129,7 +129,11 @@ def _tag_routes(document: PlatformSettings) -> Iterator[str]:
                 yield f"{key}.{tag} is {other!r}, {_no_model(document)}"
             elif other in document.gateway.meant(alias):
                 yield f"{key}.{tag} leads back to {other!r} itself: name another model"
-            elif alias in document.aliases and task(document, alias) != task(document, other):
+            elif any(
+                task(document, each) != task(document, other)
+                for each in document.gateway.meant(alias)
+                if each in document.aliases
+            ):
                 yield f"{key}.{tag} is {other!r}, a model to {task(document, other)}: name another"
             if tag == "default":
                 yield f"{key}.default is the gateway's own tag of what answers untagged: rename it"

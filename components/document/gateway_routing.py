@@ -7,7 +7,7 @@ from pydantic import Field
 from components.core.settings import DnsLabel, PositiveInt, ServiceName, Settings
 from components.document.quantities import Tokens
 
-Tag = Annotated[
+RoutingTag = Annotated[
     str,
     Field(
         pattern=r"^[a-z0-9][a-z0-9_-]*$",

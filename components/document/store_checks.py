@@ -3,7 +3,13 @@
 from collections.abc import Iterator
 
 from components.document.credentials import DevelopmentCredential
-from components.document.gateway_stores import InClusterDatabase, InClusterRedis
+from components.document.gateway_stores import (
+    ExternalDatabase,
+    ExternalRedis,
+    InClusterDatabase,
+    InClusterRedis,
+)
+from components.document.quantities import is_private
 from components.document.whole import ROOT, PlatformSettings
 
 _GATEWAY = f"{ROOT}.gateway"
@@ -11,7 +17,7 @@ _GATEWAY = f"{ROOT}.gateway"
 
 def disagreements(document: PlatformSettings) -> Iterator[str]:
     """What is wrong with where the gateway keeps tenants, counters and credentials."""
-    for check in (_stores, _in_cluster, _development, _secrets, _rotation):
+    for check in (_stores, _networks, _in_cluster, _development, _secrets, _rotation):
         yield from check(document)
 
 
@@ -36,6 +42,20 @@ def _stores(document: PlatformSettings) -> Iterator[str]:
             f"{_GATEWAY}.{key} is {most} without {_GATEWAY}.redis: each pod would count for itself "
             f"and let every limit through {most} times; add redis, or set {key} to 1"
         )
+
+
+def _networks(document: PlatformSettings) -> Iterator[str]:
+    """The gateway's way out leads there, so it must not lead everywhere."""
+    gateway = document.gateway
+    for key, store in (("database", gateway.database), ("redis", gateway.redis)):
+        if not isinstance(store, ExternalDatabase | ExternalRedis):
+            continue
+        for number, network in enumerate(store.networks):
+            if not is_private(network):
+                yield (
+                    f"{_GATEWAY}.{key}.networks.{number} is {network!r}: needed is the address of "
+                    "a private network, such as 10.20.0.0/24, of 16 bits and more"
+                )
 
 
 def _in_cluster(document: PlatformSettings) -> Iterator[str]:
