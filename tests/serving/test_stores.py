@@ -155,8 +155,9 @@ def test_what_was_spent_lies_in_the_database_and_both_replicas_say_so(
 
     def written() -> bool:
         told = [_operator(each).get("/key/info", key=key)["info"]["spend"] for each in pair]
-        (row,) = migrated.postgres.ask(logged)
-        return row[0] == "2" and told == [pytest.approx(float(row[1]))] * 2 and told[0] > 0
+        ((requests, spent),) = migrated.postgres.ask(logged)
+        print(f"logged {requests} requests for {spent}, told {told}")
+        return requests == "2" and told == [pytest.approx(float(spent))] * 2 and told[0] > 0
 
     _seconds_until(written, at_most=60)
 

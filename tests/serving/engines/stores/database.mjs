@@ -2,7 +2,18 @@
 // server that does not answer.
 
 import pg from "pg";
+import Result from "pg/lib/result.js";
 import { availableParallelism } from "node:os";
+
+// The driver adapter does not know what Prisma's own binary reads as text: "char" and name, as the
+// system tables have them.
+const TEXT = 25;
+const AS_TEXT = new Set([18, 19]);
+const addFields = Result.prototype.addFields;
+Result.prototype.addFields = function (fields) {
+  for (const field of fields) if (AS_TEXT.has(field.dataTypeID)) field.dataTypeID = TEXT;
+  return addFields.call(this, fields);
+};
 
 /** What Prisma's URL says, with its defaults. */
 export function settings(text) {
