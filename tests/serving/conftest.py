@@ -16,9 +16,12 @@ from tests.serving.environments import (
     python_of,
 )
 from tests.serving.processes import clean_environment
+from tests.serving.stores import Stores, stores
 from tests.serving.ways_in import Programs
 
 _ENGINES = Path(__file__).parent / "engines"
+ENVIRONMENT_SECONDS = 900
+"""A test's time limit where it may have to install an engine first."""
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +38,15 @@ def litellm_python() -> Path:
 def programs() -> Programs:
     try:
         return Programs(egctl_program(), python_of("envoy").with_name("envoy"))
+    except EnvironmentUnavailableError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def litellm_stores() -> Stores:
+    """LiteLLM with all that it keeps its state in."""
+    try:
+        return stores()
     except EnvironmentUnavailableError as error:
         pytest.fail(str(error), pytrace=False)
 

@@ -79,12 +79,11 @@ class Postgres:
         Raises:
             ServerError: It ended, or took none in time.
         """
-        options = (*_UNSYNCED, "listen_addresses=127.0.0.1", "unix_socket_directories=")
-        settings = [word for option in options for word in ("-c", option)]
+        where = (f"port={self.port}", "listen_addresses=127.0.0.1", "unix_socket_directories=")
+        settings = [word for option in (*_UNSYNCED, *where) for word in ("-c", option)]
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
-                [*_as_user(), self.programs / "postgres", "-D", self._data]
-                + ["-p", str(self.port), *settings],
+                [*_as_user(), self.programs / "postgres", "-D", self._data, *settings],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

@@ -117,7 +117,12 @@ def running_stack(stack: str, programs: Programs, folder: Path) -> Generator[Who
     services = {item["metadata"]["name"]: item["spec"] for item in of_kind(rendered, "Service")}
     hosts = folder / "hosts"
     hosts.write_text("".join(f"127.0.0.1 {name}\n" for name in ("localhost", *services)))
-    ports = [port["port"] for spec in services.values() for port in spec["ports"]]
+    ports = [
+        port["containerPort"]
+        for spec in _pods(rendered).values()
+        for container in spec["containers"]
+        for port in container["ports"]
+    ]
     (gateway,) = (name for name, spec in services.items() if spec["ports"][0]["port"] == 4000)
     file = folder / f"Pulumi.{stack}.yaml"
     file.write_text(json.dumps({"config": {"inference:platform": value}}))
@@ -159,15 +164,16 @@ def _pods(rendered: Sequence[Rendered]) -> dict[str, Mapping[str, Any]]:
 
 def _agree(name: str, spec: Mapping[str, Any], services: Mapping[str, Any]) -> None:
     """A Service's port is its pod's: only so may its name stand for the pod's own loopback."""
-    (port,) = (port["containerPort"] for port in spec["containers"][0]["ports"])
-    assert [each["port"] for each in services[name]["ports"]] == [port]
+    named = {port["name"]: port["containerPort"] for port in spec["containers"][0]["ports"]}
+    for port in services[name]["ports"]:
+        assert port["port"] == named[port["targetPort"]]
 
 
 def _cluster(rendered: Sequence[Rendered], programs: Programs, folder: Path) -> Cluster:
     maps = {item["metadata"]["name"]: item["data"] for item in of_kind(rendered, "ConfigMap")}
     claim = folder / "claim"
     images = {
-        "ghcr.io/berriai/litellm": _image(programs.litellm.parent, "litellm"),
+        "docker.io/litellm/litellm-non_root": _image(programs.litellm.parent, "litellm"),
         "docker.io/library/python": Image(_INTERPRETER / "bin", (_INTERPRETER,), ("python3",)),
     }
     if programs.ollama and programs.store:
