@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from cryptography import x509
@@ -190,17 +190,13 @@ def _with_address(found: Mapping[str, Any]) -> Json:
     return {**found, "spec": {**found["spec"], "clusterIP": "10.96.0.7"}}
 
 
-def _as_list(found: object) -> list[Json]:
-    return found if isinstance(found, list) else [found] if isinstance(found, dict) else []  # pyright: ignore[reportUnknownVariableType] - JSON
+def _as_list(found: Json | list[Json] | None) -> list[Json]:
+    return found if isinstance(found, list) else [found] if found else []
 
 
 def _conditions(status: object) -> Iterator[Json]:
-    if isinstance(status, dict):
-        for key, value in status.items():  # pyright: ignore[reportUnknownVariableType] - JSON
-            yield from value if key == "conditions" else _conditions(value)  # pyright: ignore[reportUnknownArgumentType] - JSON
-    elif isinstance(status, list):
-        for each in status:  # pyright: ignore[reportUnknownVariableType] - JSON
-            yield from _conditions(each)
+    for place in _dicts(status):
+        yield from place.get("conditions", [])
 
 
 @contextmanager
@@ -292,9 +288,10 @@ def _secret(found: Translation, shown: Certificate) -> Json:
 def _dicts(value: object) -> Iterator[Json]:
     """Every object inside a JSON value, itself included."""
     if isinstance(value, dict):
-        yield value  # pyright: ignore[reportUnknownVariableType] - JSON
-        for inner in value.values():  # pyright: ignore[reportUnknownVariableType] - JSON
+        found = cast("Json", value)
+        yield found
+        for inner in found.values():
             yield from _dicts(inner)
     elif isinstance(value, list):
-        for inner in value:  # pyright: ignore[reportUnknownVariableType] - JSON
+        for inner in cast("list[object]", value):
             yield from _dicts(inner)
