@@ -5,6 +5,7 @@ its start, here half an hour. What engines and gateway would show is a page that
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from components.core.conventions import PART_OF
 from tests.cluster.autoscalers import Pages, running_keda, running_prometheus, served_pages
 from tests.cluster.conftest import Kubectl
 from tests.cluster.examples import Document, example, write_stack
@@ -104,16 +106,21 @@ def asked(tries: int) -> dict[str, float]:
 
 
 def impatient(kubectl: Kubectl, name: str) -> None:
-    """Let a ScaledObject end servers at once, that a test need not wait for half an hour."""
+    """Let a ScaledObject end servers at once, that a test need not wait for half an hour.
+
+    Written as the stack itself would, since it takes nobody's word but its own for its fields.
+    """
+    found = kubectl.get("scaledobject", name, "-nakko")
+    metadata = {"name": name, "namespace": "akko", "labels": found["metadata"]["labels"]}
+    metadata["annotations"] = found["metadata"]["annotations"]
     policy = {"type": "Pods", "value": 9, "periodSeconds": 1}
-    behavior = {"scaleDown": {"stabilizationWindowSeconds": 0, "policies": [policy]}}
-    spec: dict[str, Any] = {
-        "cooldownPeriod": 1,
-        "initialCooldownPeriod": 1,
-        "advanced": {"horizontalPodAutoscalerConfig": {"behavior": behavior}},
-    }
-    patch = json.dumps({"spec": spec})
-    kubectl("patch", "scaledobject", name, "-nakko", "--type=merge", f"--patch={patch}")
+    spec: dict[str, Any] = {**found["spec"], "cooldownPeriod": 1, "initialCooldownPeriod": 1}
+    behavior = spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
+    behavior["scaleDown"] = {"stabilizationWindowSeconds": 0, "policies": [policy]}
+    kept = {key: found[key] for key in ("apiVersion", "kind")}
+    body = json.dumps({**kept, "metadata": metadata, "spec": spec})
+    how = ("--server-side", "--force-conflicts", f"--field-manager={PART_OF}")
+    kubectl("apply", *how, "-f", "-", stdin=body)
 
 
 @pytest.fixture(scope="module")
@@ -139,29 +146,28 @@ def story(
         without_prometheus(told, pages, prometheus)
         stack.enter_context(running_prometheus(tools["prometheus"], pages, port))
         told.reach("prometheus is back", CODER, 1)
-        told.reach("asked for again", REVIEWER, 1)
         hours_begin(told, project, port)
+        pages.show(GATEWAY, asked(1))
+        told.reach("asked for", REVIEWER, 1)
         within_hours(told)
         yield told
 
 
 def scaled_by_load(told: Story, pages: Pages) -> None:
     """More load, the same document once more, and a model that nobody asks for."""
-    impatient(told.kubectl, REVIEWER)
     pages.show(CODER, load(17))
     told.reach("load", CODER, 3)
-    told.reach("nobody asks", REVIEWER, 0)
     begun = datetime.now(UTC)
     told.second = told.deployed.up()
     told.took = datetime.now(UTC) - begun
     told.seen["second"] = told.replicas(CODER)
-    told.seen["second, nobody asks"] = told.replicas(REVIEWER)
+    impatient(told.kubectl, REVIEWER)
+    told.reach("nobody asks", REVIEWER, 0)
 
 
 def without_prometheus(told: Story, pages: Pages, prometheus: ExitStack) -> None:
     """No load any more, and nobody who could say so."""
     impatient(told.kubectl, CODER)
-    pages.show(GATEWAY, asked(1))
     prometheus.close()
     pages.show(CODER, load(0))
 
@@ -174,6 +180,7 @@ def without_prometheus(told: Story, pages: Pages, prometheus: ExitStack) -> None
     # As long as it takes to end servers once there are answers again.
     wait_until(lambda: told.replicas(CODER) != 3, 12)
     told.seen["no prometheus"] = told.replicas(CODER)
+    told.seen["no prometheus, nobody asks"] = told.replicas(REVIEWER)
 
 
 def hours_begin(told: Story, project: Path, port: int) -> None:
@@ -182,6 +189,7 @@ def hours_begin(told: Story, project: Path, port: int) -> None:
     told.begin = soon.replace(second=0, microsecond=0)
     write_stack(project, "elastic", document(port, told.begin))
     told.changed = told.deployed.up()
+    told.seen["other hours, nobody asks"] = told.replicas(REVIEWER)
     impatient(told.kubectl, CODER)
 
 
@@ -213,13 +221,13 @@ def test_the_same_document_again_leaves_the_autoscaler_its_numbers(story: Story)
     for change in (" created", " updated", " replaced", " deleted"):
         assert f"{change}\n" not in story.second.stdout, story.second.stdout
     assert story.seen["second"] == 3
-    assert story.seen["second, nobody asks"] == 0
 
 
 def test_b9_without_prometheus_no_server_ends(story: Story) -> None:
     """Row B9: load is gone, every window is zero, and yet nobody knows."""
     assert story.conditions["Fallback"] == "True"
     assert story.seen["no prometheus"] == 3
+    assert story.seen["no prometheus, nobody asks"] == 0
 
 
 def test_b9_servers_end_when_load_is_known_to_be_gone(story: Story) -> None:
@@ -232,14 +240,17 @@ def test_b9_a_model_that_nobody_asks_for_has_no_server(story: Story) -> None:
 
 def test_b9_a_request_that_its_fallback_answers_wakes_the_model(story: Story) -> None:
     """The first request of all, from which `increase` alone would know nothing."""
-    assert story.seen["asked for again"] == 1
+    assert story.seen["asked for"] == 1
 
 
 def test_other_hours_change_the_autoscaler_and_no_server(story: Story) -> None:
+    """Not even one whose number is zero at the moment."""
     assert story.changed is not None
     out = story.changed.stdout
     assert story.changed.returncode == 0, out + story.changed.stderr
-    assert "1 updated" in out or out.count(" updated") == 1, out
+    done = re.findall(r"^ \S+ +(\S+) .* (?:created|updated|replaced|deleted)\b", out, re.MULTILINE)
+    assert set(done) == {"kubernetes:keda.sh/v1alpha1:ScaledObject"}, out
+    assert story.seen["other hours, nobody asks"] == 0
 
 
 def test_c5_a_second_server_is_warm_in_business_hours_only(story: Story) -> None:
