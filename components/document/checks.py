@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from components.document import machines, ollama_plan, outside, storage
+from components.document import machines, ollama_plan, outside, storage, tenant_checks
 from components.document.gateway import DevelopmentKey
 from components.document.whole import ROOT, PlatformSettings
 
@@ -24,6 +24,7 @@ def disagreements(document: PlatformSettings) -> tuple[str, ...]:
         _development_key,
         outside.disagreements,
         storage.disagreements,
+        tenant_checks.disagreements,
     )
     return tuple(problem for check in checks for problem in check(document))
 

@@ -13,6 +13,7 @@ from components.core.settings import (
     Settings,
 )
 from components.document.quantities import SecretKey
+from components.document.tenants import DeleteAfter, TeamSettings, TenantName
 
 
 class _KeySettings(Settings):
@@ -70,6 +71,20 @@ class GatewaySettings(Settings):
     image: Annotated[
         ImageReference | None, Field(description="Image of LiteLLM; left out, the locked one.")
     ] = None
+    teams: Annotated[
+        dict[TenantName, TeamSettings],
+        Field(max_length=1000, description="Tenants by name: who may call what, and how much."),
+    ] = Field(default_factory=dict)
+    unmanaged: Annotated[
+        Literal["report", "delete"],
+        Field(description="What becomes of teams and keys that people made by hand."),
+    ] = "report"
+    delete_blocked_after_days: Annotated[
+        DeleteAfter, Field(description="Days for which a team taken out is only blocked, or never.")
+    ] = 7
+    drift_minutes: Annotated[
+        PositiveInt, Field(le=59, description="Minutes between two looks for drift.")
+    ] = 15
 
 
 class ParentGatewaySettings(Settings):
