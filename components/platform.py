@@ -20,9 +20,17 @@ from components.document.ollama_plan import ollama_plan
 from components.document.plans import ModelPlan, plan_models
 from components.document.replacement import replacement
 from components.document.replacement import sentence as replacement_sentence
+from components.document.tenant_state import keeps_state
 from components.exposure import GatewayRoute
+from components.gateway_state import GatewayState
 from components.hub_token import HubTokenSecret, hub_environment
-from components.identities import gateway_identity, identity, ollama_identity, vllm_identity
+from components.identities import (
+    gateway_identity,
+    identity,
+    ollama_identity,
+    state_identity,
+    vllm_identity,
+)
 from components.job_placement import placed
 from components.litellm import LiteLlmGateway
 from components.model_cache import ModelCache, OldRevisions
@@ -87,6 +95,14 @@ class Platform(pulumi.ComponentResource):
             drain=drain,
             opts=inside,
         )
+        if keeps_state(settings.gateway):
+            GatewayState(
+                "gateway-state",
+                settings.gateway,
+                who=state_identity(settings),
+                gateway_labels=who.selector,
+                opts=_after(inside, gateway),
+            )
         if settings.exposure is not None:
             GatewayRoute("gateway-route", settings.exposure, who=who, drain=drain, opts=inside)
         # Last of all: as long as anything else of a deployment may fail, the way back needs them.

@@ -40,12 +40,15 @@ HOSTS_OUTSIDE = "inference-platform/hosts-outside"
 PRELOAD_PROGRAM = "components.programs.preload"
 """The module that fetches, checks, copies and collects weights in pods."""
 
+STATE_PROGRAM = "components.programs.gateway_state"
+"""The module that makes the gateway's teams and keys what the document says."""
+
 ENVIRONMENT = "inference-platform/environment"
 """Label on namespace, workloads and pods: which tier they belong to (row C8)."""
 
 Environment = Literal["development", "production"]
 
-Role = Literal["engine", "gateway", "preload", "collect"]
+Role = Literal["engine", "gateway", "preload", "collect", "state"]
 
 
 def selector(app: str, instance: str, role: Role) -> dict[str, str]:
