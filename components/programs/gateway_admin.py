@@ -53,7 +53,7 @@ class Admin:
 
     def keys(self) -> tuple[Row, ...]:
         """All keys."""
-        return tuple(dict.fromkeys(self._keys()))
+        return tuple({row.id: row for row in self._keys()}.values())
 
     def _keys(self) -> Iterator[Row]:
         page, pages = 1, 1

@@ -28,14 +28,13 @@ _SLACK = timedelta(minutes=2)
 """Clocks differ, and LiteLLM adds a duration to its own."""
 
 
-def plan_keys(wanted: Wanted, found: Found, now: datetime, removed_teams: frozenset[str]) -> Plan:
+def plan_keys(wanted: Wanted, found: Found, now: datetime) -> Plan:
     """Steps and reports for keys.
 
     Args:
         wanted: The document's teams.
         found: What the gateway and the Secrets hold.
         now: The time, with its zone.
-        removed_teams: Teams that are blocked, and later deleted, with their keys.
     """
     accounts = {each.path: each for team in wanted.teams for each in team.accounts}
     owners = _owners(accounts, found)
@@ -51,7 +50,7 @@ def plan_keys(wanted: Wanted, found: Found, now: datetime, removed_teams: frozen
             )
     for row in found.keys:
         if row.id in owners:
-            if owners[row.id] not in accounts and row.fields.get("team_id") not in removed_teams:
+            if owners[row.id] not in accounts:
                 changes += _removed_key(owners[row.id], row, wanted, now)
         elif wanted.delete_unmanaged:
             changes.append(_delete(_hand_made(row), "not in the document", row))
@@ -161,7 +160,7 @@ def _old_key(account: Account, row: Row, now: datetime, *, delivered: bool) -> I
     ends_in_time = row.expires is not None and row.expires <= until + _SLACK
     if not delivered:
         yield replace(_delete(account.path, "never used", row), account=account)
-    elif until <= now or (row.expires is not None and row.expires <= now):
+    elif until <= now or row.blocked or (row.expires is not None and row.expires <= now):
         yield _delete(account.path, "replaced", row)
     elif not ends_in_time or row.noted(RETIRED) is None:
         body: dict[str, Any] = {"metadata": {**row.metadata, RETIRED: since.isoformat()}}
@@ -173,7 +172,10 @@ def _old_key(account: Account, row: Row, now: datetime, *, delivered: bool) -> I
 
 
 def _removed_key(path: str, row: Row, wanted: Wanted, now: datetime) -> Iterator[Change]:
-    """A key of an account that was taken out: blocked first, deleted later."""
+    """A key of an account that was taken out, maybe with its team: blocked first, deleted later.
+
+    Replicas see at once that a key is blocked, and up to a minute later that its team is.
+    """
     since, after = row.noted(REMOVED), wanted.delete_after
     if since is None or not row.blocked:
         body = {

@@ -55,8 +55,7 @@ def make_plan(wanted: Wanted, found: Found, now: datetime) -> Plan:
             )
         else:
             changes += _other_team(row, wanted, now)
-    removed = frozenset(row.id for row in rows.values() if row.managed and row.id not in names)
-    of_keys = plan_keys(wanted, Found(found.teams, keys, found.held), now, removed)
+    of_keys = plan_keys(wanted, Found(found.teams, keys, found.held), now)
     changes += of_keys.changes
     return Plan(tuple(sorted(changes, key=lambda each: each.stage)), (*notes, *of_keys.notes))
 

@@ -88,13 +88,23 @@ def apply(plan: Plan, found: Found, admin: Admin, store: Secrets) -> tuple[str, 
             continue
         try:
             if change.account is None:
-                admin.call("POST", change.path, change.body)
+                _send(change, admin)
             else:
                 _take(change, change.account, found, admin, store)
         except StateError as error:
             failed.add(change.name)
             failures.append(redacted(f"{change.action} {change.name}: {error}"))
     return tuple(failures)
+
+
+def _send(change: Change, admin: Admin) -> None:
+    """A key is blocked before it is deleted: only that reaches the other replicas at once.
+
+    They answer a deleted one for a minute, out of their caches (seen on LiteLLM 1.106.2).
+    """
+    for key in change.body.get("keys", ()):
+        admin.call("POST", "/key/update", {"key": key, "blocked": True})
+    admin.call("POST", change.path, change.body)
 
 
 def _take(change: Change, account: Account, found: Found, admin: Admin, store: Secrets) -> None:
@@ -107,7 +117,7 @@ def _take(change: Change, account: Account, found: Found, admin: Admin, store: S
     else:
         # Out of the Secret first: a run that is about to put the key to use is then refused.
         store.write(secret, {COMING: None})
-        admin.call("POST", change.path, change.body)
+        _send(change, admin)
 
 
 def _issue(change: Change, secret: Secret, admin: Admin, store: Secrets) -> None:
