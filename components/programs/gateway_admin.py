@@ -18,11 +18,11 @@ _LONGEST = 300
 
 
 class Admin:
-    """One gateway, asked with its master key."""
+    """One gateway, asked with its master key, the administrator's."""
 
-    def __init__(self, base_url: str, master_key: str) -> None:
+    def __init__(self, base_url: str, administrator: str) -> None:
         self._base_url = base_url.rstrip("/")
-        self._master_key = master_key
+        self._administrator = administrator
 
     def wait(self, seconds: float) -> None:
         """Until the gateway is ready, its database too.
@@ -81,7 +81,7 @@ class Admin:
             method=method,
             data=None if body is None else json.dumps(body).encode(),
             headers={
-                "Authorization": f"Bearer {self._master_key}",
+                "Authorization": f"Bearer {self._administrator}",
                 "Content-Type": "application/json",
             },
         )

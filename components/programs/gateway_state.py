@@ -38,7 +38,8 @@ from components.programs.kubernetes_secrets import ACCOUNT, Secret, Secrets
 
 KEY, COMING = "api-key", "next-api-key"
 """Keys of an account's Secret."""
-MASTER_KEY = "LITELLM_MASTER_KEY"
+ADMINISTRATOR = "LITELLM_MASTER_KEY"
+"""Variable with the gateway's master key."""
 _READY_WITHIN_SECONDS = 300
 _LOOKS = 5
 """Times that the Secrets may change while the gateway is listed."""
@@ -169,11 +170,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    master_key = os.environ.get(MASTER_KEY)
-    if not master_key:
-        raise StateError(f"{MASTER_KEY} is not set")
+    administrator = os.environ.get(ADMINISTRATOR)
+    if not administrator:
+        raise StateError(f"{ADMINISTRATOR} is not set")
     wanted = read_wanted(json.loads(options.state.read_text(encoding="utf-8")))
-    admin, store = Admin(options.base_url, master_key), Secrets(options.service_account)
+    admin, store = Admin(options.base_url, administrator), Secrets(options.service_account)
     admin.wait(options.wait_seconds)
     found = look(wanted, admin, store)
     plan = make_plan(wanted, found, datetime.now(UTC))

@@ -75,13 +75,13 @@ class Secrets:
 
     def _call(self, method: str, name: str, body: Mapping[str, Any] | None) -> Mapping[str, Any]:
         # The token is short-lived and renewed in place, so it is read for each request.
-        token = (self._account / "token").read_text(encoding="utf-8").strip()
+        bearer = (self._account / "token").read_text(encoding="utf-8").strip()
         request = urllib.request.Request(
             f"{self._server}/api/v1/namespaces/{self._namespace}/secrets/{name}",
             method=method,
             data=None if body is None else json.dumps(body).encode(),
             headers={
-                "Authorization": f"Bearer {token}",
+                "Authorization": f"Bearer {bearer}",
                 "Content-Type": "application/merge-patch+json",
             },
         )
