@@ -13,7 +13,7 @@ PYTHON := .venv/bin/python
 STACKS := $(PYTHON) -m tools.stacks
 
 .PHONY: help install up preview down status kubeconfig propose-length schema test test-unit test-engine \
-        test-cluster test-serving lint format plan bench bench-planner lock lock-images lock-flags tools
+        test-cluster test-serving gateway-diff lint format plan bench bench-planner lock lock-images lock-flags tools
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -42,6 +42,9 @@ plan: install ## will it start, for how many, at what cost; MODEL=org/name [GPU=
 
 propose-length: install ## which max_model_len traffic needs; MEASURED=<file or -> [STACK=... MODEL=<alias>]
 	@$(PYTHON) -m tools.planner.propose_length "$$MEASURED" $(if $(filter file,$(origin STACK)),,--stack "$$STACK") $(if $(MODEL),--model "$$MODEL") $(ARGS)
+
+gateway-diff: install ## what STACK would change in the gateway's teams and keys; LITELLM_MASTER_KEY, ARGS="--base-url ..."
+	@$(PYTHON) -m tools.gateway_state --stack "$$STACK" $(ARGS)
 
 schema: install ## JSON Schema of the stack document, for editors
 	@$(PYTHON) -m tools.schema

@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 from components.document import parse_document
+from components.document.gateway import GatewaySettings
 from components.document.tenants import TeamSettings
 from tests.rendering import Rendered, document, of_kind, render
 
@@ -22,12 +23,17 @@ TEAMS: Mapping[str, Mapping[str, Any]] = {
 NAME = "akko-akko-litellm"
 
 
-def rendered(teams: Mapping[str, Mapping[str, Any]]) -> tuple[Rendered, ...]:
-    """The production stack with these teams, and with a database."""
-    parsed = parse_document(document("production"))
+def tenant_gateway(teams: Mapping[str, Mapping[str, Any]]) -> GatewaySettings:
+    """The gateway of the production stack with these teams, and with a database."""
     read = {name: TeamSettings.model_validate(team) for name, team in teams.items()}
-    gateway = parsed.gateway.model_copy(update={"teams": read, "database": "there"})
-    return render(parsed.model_copy(update={"gateway": gateway}))
+    gateway = parse_document(document("production")).gateway
+    return gateway.model_copy(update={"teams": read, "database": "there"})
+
+
+def rendered(teams: Mapping[str, Mapping[str, Any]]) -> tuple[Rendered, ...]:
+    """The production stack with these teams."""
+    parsed = parse_document(document("production"))
+    return render(parsed.model_copy(update={"gateway": tenant_gateway(teams)}))
 
 
 @cache
