@@ -90,7 +90,9 @@ class Admin:
             with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:
                 return json.loads(answer.read())
         except urllib.error.HTTPError as error:
-            raise StateError(f"{place} answered {error.code}: {_said(error.read())}") from None
+            with error:
+                said = _said(error.read())
+            raise StateError(f"{place} answered {error.code}: {said}") from None
         except (OSError, ValueError) as error:
             reason = redacted(str(getattr(error, "reason", error)))
             raise StateError(f"{place} of {self._base_url} did not answer: {reason}") from None

@@ -91,6 +91,7 @@ class Secrets:
             ) as answer:
                 return cast("Mapping[str, Any]", json.loads(answer.read()))
         except urllib.error.HTTPError as error:
+            error.close()  # it is an open answer
             raise StateError(f"Secret {name}: {_REASONS.get(error.code, error.code)}") from None
         except (OSError, ValueError) as error:
             reason = getattr(error, "reason", error)

@@ -67,8 +67,7 @@ class Reconciler:
         self, teams: Mapping[str, Any], *options: str, **more: object
     ) -> subprocess.Popen[str]:
         """One run; the Secrets of accounts are there, as a deployment makes them."""
-        files = state_files(tenant_gateway({}))
-        state: dict[str, Any] = {**json.loads(files["state.json"]), **more, "teams": _listed(teams)}
+        files, state = state_files(tenant_gateway({})), wanted_json(teams, **more)
         programs = self.folder / "components" / "programs"
         programs.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
@@ -138,6 +137,17 @@ class Reconciler:
                 headers={"Authorization": f"Bearer {key}"},
                 json=body,
             )
+
+
+def wanted_json(teams: Mapping[str, Any], **more: object) -> dict[str, Any]:
+    """The wanted state with some teams.
+
+    Args:
+        teams: By name, as `team` makes them.
+        more: Further keys of the wanted state.
+    """
+    rest = json.loads(state_files(tenant_gateway({}))["state.json"])
+    return {**rest, **more, "teams": _listed(teams)}
 
 
 def team(**values: object) -> dict[str, Any]:

@@ -11,12 +11,17 @@ from typing import Any
 
 import pytest
 
+from components.programs.gateway_admin import Admin
+from components.programs.gateway_state import table
+from components.programs.gateway_wanted import read_wanted
 from tests.serving.kubernetes_secrets import secret_store
 from tests.serving.postgres import postgres
-from tests.serving.reconcilers import Completions, Reconciler, account, team
+from tests.serving.reconcilers import Completions, Reconciler, account, team, wanted_json
 from tests.serving.redis_server import redis_server
 from tests.serving.replicas import State, migrate, replicas
 from tests.serving.stores import stores
+from tools.gateway_state import main as diff
+from tools.gateway_state import planned
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -238,6 +243,28 @@ def test_a_run_killed_at_any_moment_is_taken_up_by_the_next_one(reconciler: Reco
 def _killed(generation: int) -> dict[str, Any]:
     accounts = {name: account(generation, overlap_seconds=0) for name in ("a", "b")}
     return {"killed": team(rpm_limit=1000 + generation, accounts=accounts)}
+
+
+def test_the_diff_for_a_pull_request_is_what_a_run_would_change(
+    reconciler: Reconciler, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From outside the cluster, where nobody may look into Secrets."""
+    teams = {"asked": team(rpm_limit=10, accounts={"app": account()})}
+    assert reconciler.run(teams)[0] == 0
+    admin = Admin(reconciler.replicas[0].url, _MASTER_KEY)
+    assert planned(read_wanted(wanted_json(teams)), admin).changes == ()
+    teams["asked"]["settings"]["rpm_limit"] = 5
+    teams["asked"]["accounts"]["app"]["generation"] = 2
+    said = table(planned(read_wanted(wanted_json(teams)), admin)).splitlines()
+    assert [line.split("  ")[0] for line in said] == ["change team", "rotate key", "retire key"]
+    assert reconciler.run(teams, "--dry-run")[1].splitlines() == said
+
+    (tmp_path / "key").write_text(f"{_MASTER_KEY}\n", encoding="utf-8")
+    options = ("--stack=production", f"--base-url={reconciler.replicas[0].url}")
+    code = diff([*options, f"--key-file={tmp_path / 'key'}", "--json"])
+    (change, *_) = json.loads(capsys.readouterr().out)["changes"]
+    assert code == 2
+    assert (change["action"], change["name"]) == ("block team", "asked")
 
 
 def test_a_gateway_that_is_not_there_ends_the_run_with_one_sentence(
