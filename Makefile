@@ -62,7 +62,8 @@ test-cluster: tools ## both stacks on the embedded control plane
 
 test-serving: install ## rendered pods on real vLLM (CPU), LiteLLM and Ollama; several GB
 	@$(PYTHON) -m tools.install serving || echo "without Ollama its tests say that they are skipped, and why"
-	@$(PYTHON) -m tests.serving.environments && $(PYTHON) -m pytest tests/serving
+	@$(PYTHON) -m tests.serving.environments && $(PYTHON) -m tests.serving.stores
+	@$(PYTHON) -m pytest tests/serving
 
 lint: install ## ruff and pyright
 	@$(PYTHON) -m ruff format --check . && $(PYTHON) -m ruff check . && $(PYTHON) -m pyright

@@ -9,8 +9,11 @@ import pytest
 from tests.serving.config_judge import ConfigJudge, config_judge
 from tests.serving.environments import Engine, EnvironmentUnavailableError, python_of
 from tests.serving.processes import clean_environment
+from tests.serving.stores import Stores, stores
 
 _ENGINES = Path(__file__).parent / "engines"
+ENVIRONMENT_SECONDS = 900
+"""A test's time limit where it may have to install an engine first."""
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +24,15 @@ def vllm_python() -> Path:
 @pytest.fixture(scope="session")
 def litellm_python() -> Path:
     return _python_of("litellm")
+
+
+@pytest.fixture(scope="session")
+def litellm_stores() -> Stores:
+    """LiteLLM with all that it keeps its state in."""
+    try:
+        return stores()
+    except EnvironmentUnavailableError as error:
+        pytest.fail(str(error), pytrace=False)
 
 
 def _python_of(engine: Engine) -> Path:

@@ -56,7 +56,15 @@ class Postgres:
         secret.write_text(self.password, encoding="utf-8")
         words = ("--auth=scram-sha-256", f"--pwfile={secret}", f"--username={_USER}", "--no-sync")
         done = subprocess.run(
-            [*_as_user(), self.programs / "initdb", "-D", self._data, *words, "--locale=C", "-EUTF8"],
+            [
+                *_as_user(),
+                self.programs / "initdb",
+                "-D",
+                self._data,
+                *words,
+                "--locale=C",
+                "-EUTF8",
+            ],
             capture_output=True,
             text=True,
             check=False,
@@ -71,12 +79,11 @@ class Postgres:
         Raises:
             ServerError: It ended, or took none in time.
         """
-        options = (*_UNSYNCED, "listen_addresses=127.0.0.1", "unix_socket_directories=")
-        settings = [word for option in options for word in ("-c", option)]
+        where = (f"port={self.port}", "listen_addresses=127.0.0.1", "unix_socket_directories=")
+        settings = [word for option in (*_UNSYNCED, *where) for word in ("-c", option)]
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
-                [*_as_user(), self.programs / "postgres", "-D", self._data]
-                + ["-p", str(self.port), *settings],
+                [*_as_user(), self.programs / "postgres", "-D", self._data, *settings],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

@@ -46,7 +46,12 @@ class Redis:
             ServerError: It ended, or did not answer in time.
         """
         config = self.folder / "redis.conf"  # a password in the arguments could be seen by all
-        lines = (f"bind {self.host}", f"port {self.port}", f"requirepass {self.password}", 'save ""')
+        lines = (
+            f"bind {self.host}",
+            f"port {self.port}",
+            f"requirepass {self.password}",
+            'save ""',
+        )
         config.write_text("\n".join((*lines, f"dir {self.folder}")) + "\n", encoding="utf-8")
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(

@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,3 +137,22 @@ def _run(command: list[str | Path], folder: Path, environment: Mapping[str, str]
             f"`{' '.join(map(str, command))}` ended with {done.returncode}; LiteLLM's database "
             f"client needs npm's registry once. It said last:\n{last}"
         )
+
+
+def main() -> int:
+    """Make them before the tests, where the progress can be seen.
+
+    Returns:
+        The exit code.
+    """
+    print("LiteLLM's database client: making it if it is missing", flush=True)
+    try:
+        print(f"LiteLLM's database client: {stores().environment['PYTHONPATH']}")
+    except EnvironmentUnavailableError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

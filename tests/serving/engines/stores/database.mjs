@@ -2,7 +2,17 @@
 // server that does not answer.
 
 import pg from "pg";
+import Result from "pg/lib/result.js";
 import { availableParallelism } from "node:os";
+
+// The driver adapter does not know what Prisma's own binary reads as text: "char", name and lists of
+// names, as the system tables have them.
+const READ_AS = new Map([[18, 25], [19, 25], [1003, 1009]]); // object ids of types: text, text[]
+const addFields = Result.prototype.addFields;
+Result.prototype.addFields = function (fields) {
+  for (const field of fields) field.dataTypeID = READ_AS.get(field.dataTypeID) ?? field.dataTypeID;
+  return addFields.call(this, fields);
+};
 
 /** What Prisma's URL says, with its defaults. */
 export function settings(text) {
