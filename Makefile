@@ -17,7 +17,7 @@ STACKS := $(PYTHON) -m tools.stacks
 
 .PHONY: help install up preview down status kubeconfig propose-length schema test test-unit test-engine \
         test-cluster test-serving lint format plan bench bench-planner lock lock-images lock-flags tools \
-        smoke conformance
+        smoke conformance gateway-diff
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -52,6 +52,9 @@ smoke: install ## one request of each kind to a deployment; BASE_URL=http://host
 
 conformance: install ## does it keep the contract? BASE_URL=... [FILE=Pulumi.<stack>.yaml] [MODEL=<alias>]
 	@$(PYTHON) -m tools.conformance "$$BASE_URL" $(if $(MODEL),--model "$$MODEL") $(if $(FILE),--file "$$FILE") $(ARGS)
+
+gateway-diff: install ## what STACK would change in the gateway's teams and keys; LITELLM_MASTER_KEY, ARGS="--base-url ..."
+	@$(PYTHON) -m tools.gateway_state --stack "$$STACK" $(ARGS)
 
 schema: install ## JSON Schema of the stack document, for editors
 	@$(PYTHON) -m tools.schema

@@ -9,10 +9,12 @@ from components.core.conventions import Role
 from components.core.drain import DrainChain
 from components.document import PlatformSettings
 from components.document.gateway_stores import InClusterDatabase, InClusterRedis
+from components.document.tenant_state import keeps_state
 from components.gateway_environment import counters_name, database_name
 from components.gateway_migration import GatewayMigration
+from components.gateway_state import GatewayState
 from components.gateway_stores import GatewayCounters, GatewayDatabase
-from components.identities import gateway_identity, identity
+from components.identities import gateway_identity, identity, state_identity
 from components.keys import Keys
 from components.litellm import Callers, LiteLlmGateway
 from components.network import other_namespace, same_namespace
@@ -22,7 +24,7 @@ from components.workloads import Identity
 def gateway(
     settings: PlatformSettings, keys: Keys, drain: DrainChain, opts: pulumi.ResourceOptions
 ) -> LiteLlmGateway:
-    """Stores, then the database as this version needs it, then the pods that serve."""
+    """Stores, the database as this version needs it, the pods that serve, and then who may call."""
     who = gateway_identity(settings)
     needed: list[pulumi.Resource] = _stores(settings, keys, opts)
     if settings.gateway.database is not None:
@@ -34,7 +36,7 @@ def gateway(
             opts=_after(opts, *needed),
         )
         needed.append(migration)
-    return LiteLlmGateway(
+    front = LiteLlmGateway(
         "gateway",
         settings.gateway,
         who=who,
@@ -44,6 +46,15 @@ def gateway(
         drain=drain,
         opts=_after(opts, *needed),
     )
+    if keeps_state(settings.gateway):
+        GatewayState(
+            "gateway-state",
+            settings.gateway,
+            who=state_identity(settings),
+            gateway_labels=who.selector,
+            opts=_after(opts, front),
+        )
+    return front
 
 
 def _stores(

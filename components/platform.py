@@ -23,7 +23,12 @@ from components.document.replacement import replacement
 from components.document.replacement import sentence as replacement_sentence
 from components.gateway import gateway, monitoring
 from components.hub_token import HubTokenSecret, hub_environment
-from components.identities import gateway_identity, identity, ollama_identity, vllm_identity
+from components.identities import (
+    gateway_identity,
+    identity,
+    ollama_identity,
+    vllm_identity,
+)
 from components.job_placement import placed
 from components.keys import Keys
 from components.model_cache import ModelCache, OldRevisions

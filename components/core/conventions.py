@@ -51,6 +51,9 @@ START_SECONDS = "inference-platform/start-seconds"
 PRELOAD_PROGRAM = "components.programs.preload"
 """The module that fetches, checks, copies and collects weights in pods."""
 
+STATE_PROGRAM = "components.programs.gateway_state"
+"""The module that makes the gateway's teams and keys what the document says."""
+
 ENVIRONMENT = "inference-platform/environment"
 """Label on namespace, workloads and pods: which tier they belong to (row C8)."""
 

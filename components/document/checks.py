@@ -12,6 +12,7 @@ from components.document import (
     scaling_checks,
     storage,
     store_checks,
+    tenant_checks,
 )
 from components.document.exposure import CreatedGateway, EnvoyGatewayExposure, ExistingGateway
 from components.document.gateway import DevelopmentKey
@@ -34,6 +35,7 @@ def disagreements(document: PlatformSettings) -> tuple[str, ...]:
         outside.disagreements,
         storage.disagreements,
         scaling_checks.disagreements,
+        tenant_checks.disagreements,
     )
     return tuple(problem for check in checks for problem in check(document))
 

@@ -1,6 +1,6 @@
 """What a stack may say about its gateway."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
@@ -26,6 +26,7 @@ from components.document.gateway_routing import (
 from components.document.gateway_stores import Database, Redis
 from components.document.quantities import SecretKey
 from components.document.scaling import GatewayScalingSettings
+from components.document.tenants import DeleteAfter, TeamSettings, TenantName
 
 
 class ExistingKey(ExistingCredential):
@@ -123,6 +124,20 @@ class GatewaySettings(Settings):
     image: Annotated[
         ImageReference | None, Field(description="Image of LiteLLM; left out, the locked one.")
     ] = None
+    teams: Annotated[
+        dict[TenantName, TeamSettings],
+        Field(max_length=1000, description="Tenants by name: who may call what, and how much."),
+    ] = Field(default_factory=dict)
+    unmanaged: Annotated[
+        Literal["report", "delete"],
+        Field(description="What becomes of teams and keys that people made by hand."),
+    ] = "report"
+    delete_blocked_after_days: Annotated[
+        DeleteAfter, Field(description="Days for which a team taken out is only blocked, or never.")
+    ] = 7
+    drift_minutes: Annotated[
+        PositiveInt, Field(le=59, description="Minutes between two looks for drift.")
+    ] = 15
 
     def meant(self, name: str) -> tuple[str, ...]:
         """The aliases of the models section that a name of clients stands for."""
