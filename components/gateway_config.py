@@ -21,6 +21,9 @@ RULES = "request_rules"
 _SALT = "tenant_salt"
 """Modules of the hooks in `programs`, and their objects; LiteLLM looks beside its configuration."""
 
+_BELIEF_SECONDS = 10
+"""LiteLLM's default is 60 s; blocks reach all pods at once, all else that is taken away within
+this."""
 _PROGRAMS = Path(__file__).parent / "programs" / "gateway"
 
 
@@ -133,6 +136,8 @@ def _stores(settings: GatewaySettings) -> dict[str, Any]:
     stores: dict[str, Any] = {
         "database_url": f"os.environ/{DATABASE_URL}",
         "allow_requests_on_db_unavailable": False,
+        # What one pod still believes of a key or a team after another one has changed it.
+        "user_api_key_cache_ttl": _BELIEF_SECONDS,
         "store_model_in_db": False,
         "store_prompts_in_spend_logs": settings.observability.log_prompts,
         "maximum_spend_logs_retention_period": f"{settings.observability.spend_log_days}d",
