@@ -4,6 +4,7 @@ Which models exist is not said here: backends are handed over, derived from the 
 """
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ _SALT = "tenant_salt"
 _BELIEF_SECONDS = 10
 """LiteLLM's default is 60 s; blocks reach all pods at once, all else that is taken away within
 this."""
+_WITHOUT_POINT = re.compile(r"^(\s*\".*\": \d+)e(?=-\d+,?$)", flags=re.MULTILINE)
+"""A number that JSON writes as 2e-06, which YAML 1.1, as which LiteLLM reads it, takes for text."""
+
 _PROGRAMS = Path(__file__).parent / "programs" / "gateway"
 
 
@@ -43,7 +47,8 @@ def gateway_files(
     settings: GatewaySettings, backends: Sequence[Backend], drain: DrainChain
 ) -> dict[str, str]:
     """What lies beside the gateway: its configuration, hooks that it names, guards."""
-    config = json.dumps(gateway_config(settings, backends, drain), indent=2)
+    text = json.dumps(gateway_config(settings, backends, drain), indent=2)
+    config = _WITHOUT_POINT.sub(r"\1.0e", text)
     guards = ["salt_guard"] if settings.database else []
     programs = [_PROGRAMS / f"{name}.py" for name in (*_hooks(backends), *guards)]
     return {
