@@ -126,8 +126,9 @@ def _secrets(document: PlatformSettings) -> Iterator[str]:
         key = f"{ROOT}.models.{alias}.secret.name"
         if model.secret.name in own:
             yield (
-                f"{key} is {model.secret.name!r}, as is {own[model.secret.name]}, and the gateway's "
-                f"own credential would be sent to {host(model)}: name a Secret of the provider's key"
+                f"{key} is {model.secret.name!r}, as is {own[model.secret.name]}, and the "
+                f"gateway's own credential would be sent to {host(model)}: name a Secret of the "
+                "provider's key"
             )
             continue
         other, where = first.setdefault(model.secret.name, (alias, host(model)))

@@ -56,8 +56,13 @@ def test_an_alias_takes_prompts_of_the_same_length_in_both_stacks() -> None:
     lengths: list[dict[str, int]] = []
     for read in (read_document(document(name)) for name in STACKS):
         own = {**read.vllm_models, **read.ollama_models}
-        names = {alias: alias for alias in own} | read.gateway.model_aliases
-        lengths.append({name: own[alias].max_model_len for name, alias in names.items()})
+        lengths.append(
+            {
+                name: own[alias].max_model_len
+                for name in (*own, *read.gateway.model_aliases)
+                for alias in read.gateway.meant(name)
+            }
+        )
     assert lengths[0] == lengths[1] == {"akko-coder": 4096, "akko-chat": 4096}
 
 

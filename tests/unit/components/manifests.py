@@ -63,7 +63,7 @@ def _pods(rendered: Sequence[Rendered]) -> Iterator[Pod]:
 
 
 def pod(rendered: Sequence[Rendered], owner: str) -> Pod:
-    """The pod of an owner, such as `Deployment akko-akko-vllm`, or the one whose owner begins so."""
+    """The pod of an owner, such as `Deployment akko-akko-vllm`, or whose owner begins so."""
     same = [each for each in pods(rendered) if each.owner == owner]
     (found,) = same or [each for each in pods(rendered) if each.owner.startswith(owner)]
     return found

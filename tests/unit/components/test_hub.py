@@ -70,7 +70,8 @@ FAULTS: dict[str, tuple[Any, str]] = {
     "the Secret of the gateway": (
         {"token": {"source": "existing", "secret_name": "akko-litellm-key"}},
         "hub.token.secret_name is the Secret of the gateway too "
-        f"({ROOT}.gateway.master_key.secret_name): the two have different readers, name a Secret for each",
+        f"({ROOT}.gateway.master_key.secret_name): the two have different readers, name a Secret "
+        "for each",
     ),
     "a mirror without TLS": (
         {"endpoint": "http://hub.example.com"},

@@ -118,7 +118,7 @@ def test_only_the_preload_job_reaches_the_internet_and_by_https_only(name: str) 
 
 
 def test_stores_outside_are_reached_in_the_networks_that_the_document_names_only() -> None:
-    """The gateway, and the Job that brings its tables up to date; engines have no business there."""
+    """The gateway, and the Job that brings its tables up to date; no engine."""
     policies = of_kind(stack("production"), "NetworkPolicy")
     addresses = ("10.0.64.1", "10.0.127.254", "10.0.63.254", "10.0.128.1", "192.168.64.1")
     assert {
