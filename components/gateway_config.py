@@ -4,6 +4,7 @@ Which models exist is not said here: backends are handed over, derived from the 
 """
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ REDIS_HOST, REDIS_PORT, REDIS_PASSWORD = "REDIS_HOST", "REDIS_PORT", "REDIS_PASS
 RULES = "request_rules"
 _SALT = "tenant_salt"
 """Modules of the hooks in `programs`, and their objects; LiteLLM looks beside its configuration."""
+
+_WITHOUT_POINT = re.compile(r"^(\s*\".*\": \d+)e(?=-\d+,?$)", flags=re.MULTILINE)
+"""A number that JSON writes as 2e-06, which YAML 1.1, as which LiteLLM reads it, takes for text."""
 
 _PROGRAMS = Path(__file__).parent / "programs" / "gateway"
 
@@ -40,7 +44,8 @@ def gateway_files(
     settings: GatewaySettings, backends: Sequence[Backend], drain: DrainChain
 ) -> dict[str, str]:
     """What lies beside the gateway: its configuration, hooks that it names, guards."""
-    config = json.dumps(gateway_config(settings, backends, drain), indent=2)
+    text = json.dumps(gateway_config(settings, backends, drain), indent=2)
+    config = _WITHOUT_POINT.sub(r"\1.0e", text)
     guards = ["salt_guard"] if settings.database else []
     programs = [_PROGRAMS / f"{name}.py" for name in (*_hooks(backends), *guards)]
     return {
