@@ -236,6 +236,23 @@ def test_a_direct_client_reaches_its_engine_and_nothing_else_of_the_platform() -
     ] == [("indexer", VLLM, 8000)]
 
 
+def test_only_the_gateway_sends_traces_and_only_to_their_collector() -> None:
+    changed = document("production")
+    traces = {"namespace": "tracing", "service": "collector", "port": 4318}
+    changed["gateway"]["observability"] = {"traces": traces}
+    collector = Pod("collector", "tracing", {"app": "any"}, {})
+    found = [
+        {
+            (_name(source), port)
+            for source in pods(rendered)
+            for port in (*PORTS, 4318)
+            if reaches(of_kind(rendered, "NetworkPolicy"), source, collector, port)
+        }
+        for rendered in (render(changed), stack("production"))
+    ]
+    assert found == [{(GATEWAY, 4318)}, set()]
+
+
 def test_a_client_namespace_reaches_the_gateway_only() -> None:
     changed = document("production")
     changed["gateway"]["client_namespaces"] = ["default"]
