@@ -83,6 +83,8 @@ def _taken(document: PlatformSettings, servers: set[str]) -> set[str]:
         if model.nodes > 1
         for group in range(model.replicas + 1)  # one more while groups are replaced by surge
     }
+    gateway = document.gateway.service_name
+    beside |= {f"{gateway}-{part}" for part in ("database", "redis", "migration")}
     closed = {f"{document.namespace}-{role}" for role in ("default-deny", "dns")}
     return {"default", *closed, *beside, *leaders}
 
