@@ -21,9 +21,9 @@ STACKS = ("dev", "production")
 """The committed stack files."""
 
 GATEWAY_KEY = "key-for-rendering-only"
+"""What a rendered Secret holds unless a test passes another key."""
 CONFIG_VALUE = "a-value-of-the-configuration"
 """Begins what stands in for encrypted configuration values."""
-"""What a rendered Secret holds unless a test passes another key."""
 
 _CHECKOUT = Path(__file__).parents[1]
 

@@ -103,6 +103,8 @@ def _taken(document: PlatformSettings, servers: set[str]) -> set[str]:
         for model in document.vllm_models.values()
         for number in range(len(model.direct_clients))
     }
+    gateway = document.gateway.service_name
+    beside |= {f"{gateway}-{part}" for part in ("database", "redis", "migration")}
     closed = {f"{document.namespace}-{role}" for role in ("default-deny", "dns")}
     return {"default", *closed, *beside, *leaders, *direct}
 

@@ -69,7 +69,14 @@ Others = Annotated[tuple[str, ...], Field(min_length=1, max_length=16)]
 class GatewaySettings(Settings):
     """What a stack may say about its gateway."""
 
-    service_name: ServiceName
+    service_name: Annotated[
+        ServiceName,
+        # Less the 19 that the name of its migration Job adds, of the 63 of a label.
+        Field(
+            max_length=44,
+            description="A letter, then lower-case letters, digits and '-', 44 at most.",
+        ),
+    ]
     replicas: Annotated[PositiveInt, Field(le=1000, description="Pods of the gateway.")] = 1
     scaling: Annotated[
         GatewayScalingSettings | None,

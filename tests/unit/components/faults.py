@@ -144,6 +144,12 @@ FAULTS: Mapping[str, tuple[str, Any, str]] = {
         "akko-akko-litellm-clients",
         f"{MODEL}.service_name is 'akko-akko-litellm-clients', the name of another object",
     ),
+    "a Service name that the gateway's database may have": (
+        f"{MODEL}.service_name",
+        "akko-akko-litellm-database",
+        f"{MODEL}.service_name is 'akko-akko-litellm-database', the name of another object of this "
+        "stack: choose another",
+    ),
     "the namespace of the system": (
         "namespace",
         "kube-system",

@@ -78,6 +78,12 @@ VALUES: Mapping[str, tuple[str, Any, str]] = {
         "often each model is asked for one token, so that names with several models leave out what "
         "is down; left out, never)",
     ),
+    "a Service name that leaves no room for the name of its migration": (
+        "gateway.service_name",
+        "a" * 45,
+        f"service_name is '{'a' * 45}': string should have at most 44 characters (A letter, then "
+        "lower-case letters, digits and '-', 44 at most)",
+    ),
     "a port beyond the last": (
         "gateway.database.port",
         65_536,

@@ -186,9 +186,7 @@ def test_lines_of_spend_are_kept_as_long_as_the_document_says() -> None:
     ],
 )
 def test_all_pods_count_in_one_place_by_tls_outside(
-    name: str,
-    where: tuple[str, str, str | None],
-    tls: bool,  # noqa: FBT001 - a parameter of the test
+    name: str, where: tuple[str, str, str | None], *, tls: bool
 ) -> None:
     assert gateway_config(stack(name))["general_settings"]["coordination_redis"] == {
         "host": "os.environ/REDIS_HOST",

@@ -290,6 +290,21 @@ def with_direct_client(namespace: str, nodes: int) -> dict[str, Any]:
 def two_nodes() -> dict[str, Any]:
     text = (Path(__file__).parents[3] / "examples" / "two-nodes.yaml").read_text(encoding="utf-8")
     return yaml.safe_load(text)["config"]["inference:platform"]
+def test_only_the_gateway_sends_traces_and_only_to_their_collector() -> None:
+    changed = document("production")
+    traces = {"namespace": "tracing", "service": "collector", "port": 4318}
+    changed["gateway"]["observability"] = {"traces": traces}
+    collector = Pod("collector", "tracing", {"app": "any"}, {})
+    found = [
+        {
+            (_name(source), port)
+            for source in pods(rendered)
+            for port in (*PORTS, 4318)
+            if reaches(of_kind(rendered, "NetworkPolicy"), source, collector, port)
+        }
+        for rendered in (render(changed), stack("production"))
+    ]
+    assert found == [{(GATEWAY, 4318)}, set()]
 
 
 def test_a_client_namespace_reaches_the_gateway_only() -> None:

@@ -202,6 +202,15 @@ def test_every_object_carries_its_explicit_name_and_namespace(name: str) -> None
         assert metadata.get("namespace") == (None if cluster_wide else "akko")
 
 
+def test_the_longest_name_of_a_gateway_leaves_room_for_what_is_named_after_it() -> None:
+    """A Job's name is a label of its pods, which has 63 characters at most."""
+    changed = document("dev")
+    changed["gateway"]["service_name"] = longest = "a" * 44
+    names = [item.inputs["metadata"]["name"] for item in _objects(render(changed, stack="dev"))]
+    assert max(map(len, names)) == 63
+    assert {name for name in names if name.startswith(longest)} >= {f"{longest}-database"}
+
+
 @pytest.mark.parametrize(
     ("name", "context"), [("dev", "kind-akko"), ("production", "akko-production")]
 )

@@ -3,7 +3,14 @@
 from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from components.core.explain import explain, plain, shortened
 from components.core.settings import DnsLabel, PositiveInt, Settings
@@ -27,6 +34,11 @@ class House(Settings):
     names: Annotated[tuple[DnsLabel, ...], Field(min_length=1)] = ("a",)
     master_key: Annotated[str, Field(max_length=3)] = ""
     garden: Cat | None = None
+    keepers: Annotated[
+        Annotated[str, Tag("one")]
+        | Annotated[tuple[str, ...], Field(min_length=2), Tag("several")],
+        Discriminator(lambda value: "several" if isinstance(value, list | tuple) else "one"),
+    ] = ""
 
     @field_validator("names")
     @classmethod
@@ -59,7 +71,7 @@ CASES: dict[str, tuple[Any, list[str]]] = {
         {"rooms": 1, "room": 1},
         [
             "house.room is not a key of this document; did you mean house.rooms? "
-            "Possible here: rooms, pets, names, master_key, garden"
+            "Possible here: rooms, pets, names, master_key, garden, keepers"
         ],
     ),
     "a key of one member of a union, without its tag in the path": (
@@ -112,6 +124,22 @@ CASES: dict[str, tuple[Any, list[str]]] = {
         {"rooms": 1, "master_key": "hunter22"},
         ["house.master_key is refused: string should have at most 3 characters"],
     ),
+    "an address with a password is not repeated, wherever it stands": (
+        {"rooms": 1, "names": "https://tom:hunter22@example.com"},
+        ["house.names is refused: input should be a list"],
+    ),
+    "one shape of two": (
+        {"rooms": 1, "keepers": 5},
+        ["house.keepers is 5: input should be a valid string"],
+    ),
+    "the other shape, too short": (
+        {"rooms": 1, "keepers": ["tom"]},
+        ["house.keepers has 1 of at least 2 entries"],
+    ),
+    "an entry of the other shape": (
+        {"rooms": 1, "keepers": ["tom", 5]},
+        ["house.keepers.1 is 5: input should be a valid string"],
+    ),
     "no keys at all": (
         ["x"],
         ["house holds no keys; write its keys below it, as Pulumi.dev.yaml does"],
@@ -124,14 +152,14 @@ CASES: dict[str, tuple[Any, list[str]]] = {
         {"rooms": 1, "a\nb": 1},
         [
             "house.'a\\nb' is not a key of this document; "
-            "Possible here: rooms, pets, names, master_key, garden"
+            "Possible here: rooms, pets, names, master_key, garden, keepers"
         ],
     ),
     "a key without a name": (
         {"rooms": 1, "": 1},
         [
             "house.'' is not a key of this document; "
-            "Possible here: rooms, pets, names, master_key, garden"
+            "Possible here: rooms, pets, names, master_key, garden, keepers"
         ],
     ),
 }

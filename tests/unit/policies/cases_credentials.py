@@ -66,6 +66,13 @@ GOOD = (
     ),
     _case(
         "good",
+        "a price per token",
+        _file('{"input_cost_per_token": 2.0e-07, "output_cost_per_token": 8.0e-07}'),
+        "",
+        CONFIG_MAP,
+    ),
+    _case(
+        "good",
         "the contents of a Secret",
         {"kind": "Secret", "stringData": {"token": HUB_TOKEN}},
         "",
@@ -131,6 +138,13 @@ BYPASSES = (
     _case("bypass", "a URL", _variable("DATABASE_URL", f"postgres://u:{CANARY}@db/x"), VALUE),
     _case("bypass", "a URL without a user", _variable("REDIS", f"redis://:{CANARY}@r"), VALUE),
     _case("bypass", "a key file", _file(_KEY_FILE), _OTHER, CONFIG_MAP),
+    _case(
+        "bypass",
+        "a token whose name ends as a price begins",
+        _file(f"developer_token: {CANARY}\n"),
+        _OTHER,
+        CONFIG_MAP,
+    ),
     _case("bypass", "an access key", _variable("NOTE", f"AKIA{'C4N4RY00' * 2}"), VALUE),
     _case("bypass", "quotes", _file(f'{{"api_key": "{CANARY}"}}'), _OTHER, CONFIG_MAP),
     _case(
