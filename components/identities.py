@@ -13,6 +13,12 @@ def gateway_identity(settings: PlatformSettings) -> Identity:
     return identity("litellm", settings.gateway.service_name, settings, "gateway", "gateway")
 
 
+def state_identity(settings: PlatformSettings) -> Identity:
+    """Names and labels of what makes the gateway's teams and keys."""
+    name = settings.gateway.service_name
+    return identity("gateway-state", name, settings, "state", "gateway", "teams")
+
+
 def vllm_identity(alias: str, settings: PlatformSettings) -> Identity:
     """Names and labels of one model's server."""
     model = settings.vllm_models[alias]

@@ -80,10 +80,11 @@ class VllmServer(pulumi.ComponentResource):
             network_policy(f"{who.name}-direct-{number}", who.namespace, policy, child)
         assert found.host is not None, "the wiring refuses a model without a plan"
         replicas = Replicas(
-            count=settings.replicas,
+            count=settings.least_replicas,
             surge=placement.surge,
             grace_seconds=drain.pod_grace_seconds,
             start_seconds=_NODE_SECONDS + found.host.startup_seconds,
+            most=settings.scaling.max_replicas if settings.scaling else None,
         )
         parts = PodParts(
             found,

@@ -2,6 +2,8 @@
 
 from policies.adapter import Rule, StackRule, policy
 from policies.architectures import ARCHITECTURE_KNOWN
+from policies.autoscaling import AUTOSCALE_FALLBACK
+from policies.ceilings import REPLICA_CEILING
 from policies.context_length import MAX_MODEL_LEN_SET, NO_CAP_ESCAPE
 from policies.credentials import NO_LITERAL_CREDENTIALS
 from policies.drain import DRAIN
@@ -39,7 +41,9 @@ RULES: tuple[Rule | StackRule, ...] = (
     PROBES,
     DRAIN,
     NO_ROLLOUT_GAP,
+    AUTOSCALE_FALLBACK,
     CACHE_VOLUME,
+    REPLICA_CEILING,
 )
 
 POLICIES = tuple(policy(rule) for rule in RULES)

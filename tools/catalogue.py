@@ -203,6 +203,23 @@ KARPENTER_KWOK = Program(
     "sigs.k8s.io/karpenter/kwok",
 )
 LWS_MANAGER = Program("lws-manager", "lws", pinned("lws", "sigs.k8s.io/lws"), "sigs.k8s.io/lws/cmd")
+_KEDA = "github.com/kedacore/keda/v2"
+
+
+def _keda(part: str, *bundled: Program) -> Program:
+    version, package = pinned("keda", _KEDA), f"{_KEDA}/cmd/{part}"
+    return Program(f"keda-{part}", "keda", version, package, bundled=bundled)
+
+
+KEDA_OPERATOR = _keda("operator", _keda("adapter"))
+_PROMETHEUS = "github.com/prometheus/prometheus"
+PROMETHEUS = Program(
+    "prometheus",
+    "prometheus",
+    pinned("prometheus", _PROMETHEUS),
+    f"{_PROMETHEUS}/cmd/prometheus",
+    tags=("remove_all_sd",),  # told its targets, it needs no cloud's library to find them
+)
 
 PULUMI: tuple[Program, ...] = (PULUMI_CLI, KUBERNETES_PROVIDER)
 """What runs a Pulumi program written in Python against Kubernetes."""
@@ -219,8 +236,12 @@ CONTROL_PLANE: tuple[Program, ...] = (
 )
 """What the embedded control plane consists of."""
 
+AUTOSCALING: tuple[Program, ...] = (KEDA_OPERATOR, PROMETHEUS)
+"""What scales on metrics; a cluster's own, started by cluster tests."""
+
 _ENVOY_GATEWAY = "github.com/envoyproxy/gateway"
 _KARPENTER_AWS = "github.com/aws/karpenter-provider-aws"
+_VPA = "k8s.io/autoscaler/vertical-pod-autoscaler"
 CRDS: tuple[CrdFiles, ...] = (
     CrdFiles("karpenter-crds", "karpenter", "sigs.k8s.io/karpenter", "pkg/apis/crds/*.yaml"),
     CrdFiles("lws-crds", "lws", "sigs.k8s.io/lws", "config/crd/bases/leaderworkerset*.yaml"),
@@ -237,7 +258,8 @@ CRDS: tuple[CrdFiles, ...] = (
         "github.com/prometheus-operator/prometheus-operator",
         "example/prometheus-operator-crd/*.yaml",
     ),
-    CrdFiles("keda-crds", "crds", "github.com/kedacore/keda/v2", "config/crd/bases/*.yaml"),
+    CrdFiles("keda-crds", "crds", _KEDA, "config/crd/bases/*.yaml"),
+    CrdFiles("vpa-crds", "crds", _VPA, "deploy/vpa-v1-crd-gen.yaml"),
     CrdFiles("gateway-api-crds", "crds", "sigs.k8s.io/gateway-api", "config/crd/standard/*.yaml"),
     CrdFiles(
         "envoy-gateway-crds",
@@ -289,4 +311,4 @@ EGCTL = Program(
 SERVING: tuple[Program, ...] = (OLLAMA, EGCTL)
 """What the serving tests start. Not among `ALL`, for only these tests need them."""
 
-ALL: tuple[Tool, ...] = (*PULUMI, *CONTROL_PLANE, *CRDS)
+ALL: tuple[Tool, ...] = (*PULUMI, *CONTROL_PLANE, *AUTOSCALING, *CRDS)

@@ -1,9 +1,19 @@
 """What the parts of a document must agree on, a sentence each: ask, limit, key to change."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from components.document import exposure, machines, ollama_plan, outside, storage
+from components.document import (
+    exposure,
+    gateway_checks,
+    machines,
+    ollama_plan,
+    outside,
+    scaling_checks,
+    storage,
+    store_checks,
+    tenant_checks,
+)
 from components.document.exposure import CreatedGateway, EnvoyGatewayExposure, ExistingGateway
 from components.document.gateway import DevelopmentKey
 from components.document.whole import ROOT, PlatformSettings
@@ -19,12 +29,13 @@ def disagreements(document: PlatformSettings) -> tuple[str, ...]:
         _names,
         _ollama,
         ollama_plan.disagreements,
-        _aliases,
-        _further_names,
-        _fallbacks,
+        gateway_checks.disagreements,
+        store_checks.disagreements,
         _development_key,
         outside.disagreements,
         storage.disagreements,
+        scaling_checks.disagreements,
+        tenant_checks.disagreements,
     )
     return tuple(problem for check in checks for problem in check(document))
 
@@ -85,7 +96,7 @@ def _taken(document: PlatformSettings, servers: set[str]) -> set[str]:
         f"{model.service_name}-{group}"
         for model in document.vllm_models.values()
         if model.nodes > 1
-        for group in range(model.replicas + 1)  # one more while groups are replaced by surge
+        for group in range(model.most_replicas + 1)  # one more while groups are replaced by surge
     }
     direct = {
         f"{model.service_name}-direct-{number}"
@@ -124,68 +135,6 @@ def _ollama(document: PlatformSettings) -> Iterator[str]:
         yield f"{ROOT}.ollama is missing: {aliases} run on Ollama, which needs a server"
     if document.ollama is not None and not aliases:
         yield f"{ROOT}.ollama has nothing to serve: remove it, or set a model's engine to ollama"
-
-
-def _aliases(document: PlatformSettings) -> Iterator[str]:
-    for name, alias in document.gateway.model_aliases.items():
-        key = f"{ROOT}.gateway.model_aliases.{name}"
-        if alias not in document.aliases:
-            yield f"{key} is {alias!r}, {_no_model(document)}"
-        if name in document.models:
-            yield f"{key} hides the model of that name: choose another name"
-
-
-def _further_names(document: PlatformSettings) -> Iterator[str]:
-    """Adapters are aliases of the gateway too; who calls a server directly uses its names."""
-    taken = {alias: f"{ROOT}.models.{alias}" for alias in document.models}
-    for name in document.gateway.model_aliases:
-        taken.setdefault(name, f"{ROOT}.gateway.model_aliases.{name}")
-    adapters = [(alias, name) for alias, m in document.vllm_models.items() for name in m.adapters]
-    for alias, name in adapters:
-        key = f"{ROOT}.models.{alias}.adapters.{name}"
-        if name in taken:
-            yield f"{key} has the name of {taken[name]}: choose another name"
-        taken.setdefault(name, key)
-    for alias, model in document.vllm_models.items():
-        for name in model.served_names:
-            if name in taken:
-                yield (
-                    f"{ROOT}.models.{alias}.served_names holds {name!r}, the name of "
-                    f"{taken[name]}: choose another name"
-                )
-
-
-def _fallbacks(document: PlatformSettings) -> Iterator[str]:
-    fallbacks = document.gateway.fallbacks
-    for alias, others in fallbacks.items():
-        key = f"{ROOT}.gateway.fallbacks.{alias}"
-        if alias not in document.aliases:
-            yield f"{key} is of {alias!r}, {_no_model(document)}"
-        for other in others:
-            if other not in document.aliases:
-                yield f"{key} names {other!r}, {_no_model(document)}"
-        circle = _circle(alias, fallbacks)
-        if circle and alias == min(circle):  # each circle once
-            yield f"{key} goes round: {' to '.join((*circle, alias))}; take one of them out"
-
-
-def _no_model(document: PlatformSettings) -> str:
-    return f"which is not among {ROOT}.models: {', '.join(document.aliases)}"
-
-
-def _circle(start: str, fallbacks: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """The way from an alias back to itself; empty where there is none."""
-    ways: list[tuple[str, ...]] = [(start,)]
-    seen: set[str] = set()
-    while ways:
-        way = ways.pop()
-        for after in fallbacks.get(way[-1], ()):
-            if after == start:
-                return way
-            if after not in seen:
-                seen.add(after)
-                ways.append((*way, after))
-    return ()
 
 
 def _development_key(document: PlatformSettings) -> Iterator[str]:

@@ -11,12 +11,17 @@ from tests.serving.environments import (
     Engine,
     EnvironmentUnavailableError,
     egctl_program,
+    ollama_missing,
+    ollama_program,
     python_of,
 )
 from tests.serving.processes import clean_environment
+from tests.serving.stores import Stores, stores
 from tests.serving.ways_in import Programs
 
 _ENGINES = Path(__file__).parent / "engines"
+ENVIRONMENT_SECONDS = 900
+"""A test's time limit where it may have to install an engine first."""
 
 
 @pytest.fixture(scope="session")
@@ -37,9 +42,28 @@ def programs() -> Programs:
         pytest.fail(str(error), pytrace=False)
 
 
+@pytest.fixture(scope="session")
+def litellm_stores() -> Stores:
+    """LiteLLM with all that it keeps its state in."""
+    try:
+        return stores()
+    except EnvironmentUnavailableError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
 def _python_of(engine: Engine) -> Path:
     try:
         return python_of(engine)
+    except EnvironmentUnavailableError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def ollama() -> Path:
+    if missing := ollama_missing():
+        pytest.skip(missing)
+    try:
+        return ollama_program()
     except EnvironmentUnavailableError as error:
         pytest.fail(str(error), pytrace=False)
 

@@ -20,9 +20,10 @@ from tools.install import ensure
 from tools.problem import ToolError
 from tools.store import cache_folder, folder_of, is_whole
 
-Engine = Literal["vllm", "litellm", "envoy"]
+Engine = Literal["vllm", "litellm", "stores", "envoy"]
 
-_ENGINES = Path(__file__).parent / "engines"
+ENGINES = Path(__file__).parent / "engines"
+"""A folder for each, with what it is made from."""
 _MARKER = "complete"
 _INSTALL_TIMEOUT_SECONDS = 1800
 """vLLM's environment is about 8 GB to download and unpack: minutes on a fast line."""
@@ -49,7 +50,7 @@ def python_of(engine: Engine) -> Path:
     Raises:
         EnvironmentUnavailableError: uv is missing or could not install.
     """
-    project = _ENGINES / engine
+    project = ENGINES / engine
     home = cache_folder() / "serving" / f"{engine}-{_fingerprint(project)}"
     home.mkdir(parents=True, exist_ok=True)
     python = home / "venv" / "bin" / "python"
@@ -152,7 +153,7 @@ def main() -> int:
     Returns:
         The exit code.
     """
-    engines: tuple[Engine, ...] = ("litellm", "vllm", "envoy")
+    engines: tuple[Engine, ...] = ("litellm", "stores", "vllm", "envoy")
     for number, engine in enumerate(engines, start=1):
         print(f"{engine} ({number} of {len(engines)}): installing if it is missing", flush=True)
         try:

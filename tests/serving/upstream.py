@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
+from uuid import uuid4
 
 WORDS = ("one ", "two ", "three ", "four")
 _HOLD_SECONDS = 60
@@ -68,7 +69,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _openai_chunks(model: str) -> Iterator[bytes]:
-    """Server-sent events as vLLM sends them."""
+    """Server-sent events as vLLM sends them, each answer under an id of its own: LiteLLM logs a
+    second answer with an id that it has seen as none at all."""
+    name = f"chatcmpl-{uuid4().hex}"
     for number, word in enumerate(WORDS):
         last = number == len(WORDS) - 1
         choice = {
@@ -77,7 +80,7 @@ def _openai_chunks(model: str) -> Iterator[bytes]:
             "finish_reason": "stop" if last else None,
         }
         event = {
-            "id": "chatcmpl-1",
+            "id": name,
             "object": "chat.completion.chunk",
             "created": 1,
             "model": model,

@@ -1,5 +1,7 @@
 """Network policies and selectors, judged by what they let through, not by how they are written."""
 
+import re
+
 import pytest
 
 from tests.rendering import STACKS, document, of_kind, render
@@ -23,22 +25,28 @@ ENVOY_S_CONTROLLER = Pod(
     "envoy's controller", "envoy-gateway-system", {"control-plane": "envoy-gateway"}, {}
 )
 OUTSIDERS = (APP, STRANGER, PROMETHEUS, FALSE_PROMETHEUS, GRAFANA, ENVOY, ENVOY_S_CONTROLLER)
-PORTS = (22, 80, 443, 4000, 8000, 8080, 11434)
+PORTS = (22, 80, 443, 4000, 4001, 5432, 6379, 8000, 8080, 11434)
 
 GATEWAY = "Deployment akko-akko-litellm"
 VLLM = "Deployment akko-akko-vllm"
 OLLAMA = "Deployment akko-akko-ollama"
+DATABASE = f"{GATEWAY}-database"
+COUNTERS = f"{GATEWAY}-redis"
+MIGRATION = "Job akko-akko-litellm-migration"
 
 WAYS = {
     "dev": {
         (APP.owner, GATEWAY, 4000),
-        (PROMETHEUS.owner, GATEWAY, 4000),
+        (PROMETHEUS.owner, GATEWAY, 4001),
         (PROMETHEUS.owner, OLLAMA, 11434),
         (GATEWAY, OLLAMA, 11434),
+        (GATEWAY, DATABASE, 5432),
+        (GATEWAY, COUNTERS, 6379),
+        (MIGRATION, DATABASE, 5432),
     },
     "production": {
         (APP.owner, GATEWAY, 4000),
-        (PROMETHEUS.owner, GATEWAY, 4000),
+        (PROMETHEUS.owner, GATEWAY, 4001),
         (ENVOY.owner, GATEWAY, 4000),
         (PROMETHEUS.owner, VLLM, 8000),
         (GATEWAY, VLLM, 8000),
@@ -57,13 +65,18 @@ CLOSED = (
 )
 
 
+def _name(each: Pod) -> str:
+    """Its owner without the digits of its content."""
+    return re.sub(r"-[0-9a-f]{8}$", "", each.owner)
+
+
 @pytest.mark.parametrize("name", STACKS)
 def test_only_these_ways_into_the_platform_are_open(name: str) -> None:
     """Rows A1, A6: the gateway is for everybody in the namespace, an engine for the gateway."""
     own = pods(stack(name))
     policies = of_kind(stack(name), "NetworkPolicy")
     assert {
-        (source.owner, target.owner, port)
+        (_name(source), _name(target), port)
         for source in (*own, *OUTSIDERS)
         for target in own
         for port in PORTS
@@ -103,17 +116,37 @@ def test_only_the_preload_job_reaches_the_internet_and_by_https_only(name: str) 
     """Row A10: engines serve offline."""
     policies = of_kind(stack(name), "NetworkPolicy")
     ways = {
-        (each.owner.split()[0], port)
+        (_name(each), port)
         for each in (*pods(stack(name)), APP)
         for port in PORTS
         if reaches(policies, each, PUBLIC, port)
     }
-    assert ways == {("Job", 443)}
+    server = "ollama" if name == "dev" else "vllm"
+    assert ways == {(f"Job akko-akko-{server}-preload", 443)}
+
+
+def test_stores_outside_are_reached_in_the_networks_that_the_document_names_only() -> None:
+    """The gateway, and the Job that brings its tables up to date; no engine has business there."""
+    policies = of_kind(stack("production"), "NetworkPolicy")
+    addresses = ("10.0.64.1", "10.0.127.254", "10.0.63.254", "10.0.128.1", "192.168.64.1")
+    assert {
+        (_name(each), address, port)
+        for each in pods(stack("production"))
+        for address in addresses
+        for port in PORTS
+        if reaches(policies, each, Address(address), port)
+    } == {
+        (source, address, port)
+        for source, port in ((GATEWAY, 5432), (GATEWAY, 6379), (MIGRATION, 5432))
+        for address in ("10.0.64.1", "10.0.127.254")
+    }
 
 
 @pytest.mark.parametrize("name", STACKS)
 @pytest.mark.parametrize("address", CLOSED)
-def test_no_pod_reaches_metadata_or_private_addresses(name: str, address: str) -> None:
+def test_no_pod_reaches_metadata_or_private_addresses_that_nobody_named(
+    name: str, address: str
+) -> None:
     policies = of_kind(stack(name), "NetworkPolicy")
     assert not [
         (each.owner, port)
@@ -155,7 +188,7 @@ def test_every_policy_governs_both_directions_or_is_about_foreign_pods(name: str
 
 
 @pytest.mark.parametrize("name", STACKS)
-def test_a_service_finds_the_pods_of_its_deployment_and_no_preload_pod(name: str) -> None:
+def test_a_service_finds_the_pods_of_its_deployment_and_none_of_a_job(name: str) -> None:
     services = of_kind(stack(name), "Service")
     found = {
         service["metadata"]["name"]: [
@@ -166,7 +199,7 @@ def test_a_service_finds_the_pods_of_its_deployment_and_no_preload_pod(name: str
         for service in services
     }
     assert found == {service: [f"Deployment {service}"] for service in found}
-    assert len(found) == 2
+    assert len(found) == (4 if name == "dev" else 2)
 
 
 @pytest.mark.parametrize("name", STACKS)

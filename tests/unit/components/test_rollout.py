@@ -13,6 +13,7 @@ from tests.unit.components.manifests import (
     gateway_config,
     one,
     pod,
+    servers,
     stack,
 )
 
@@ -38,7 +39,7 @@ def _replace(rendered: tuple[Rendered, ...]) -> dict[str, Any]:
 @pytest.mark.parametrize("name", STACKS)
 @pytest.mark.parametrize("longest", [1, 300, 3600])
 def test_the_longest_stream_ends_within_the_grace_of_its_pod(name: str, longest: int) -> None:
-    for deployment in of_kind(_with_longest_stream(name, longest), "Deployment"):
+    for deployment in servers(_with_longest_stream(name, longest)):
         spec = deployment["spec"]["template"]["spec"]
         (container,) = spec["containers"]
         removal = container["lifecycle"]["preStop"]["sleep"]["seconds"]

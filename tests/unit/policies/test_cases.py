@@ -7,6 +7,7 @@ import pytest
 from policies.pack import POLICIES, RULES
 from tests.unit.policies import (
     cases_architecture,
+    cases_autoscaling,
     cases_context,
     cases_credentials,
     cases_detours,
@@ -43,6 +44,7 @@ CASES: tuple[Case, ...] = (
     *cases_credentials.CASES,
     *cases_detours.CASES,
     *cases_environments.CASES,
+    *cases_autoscaling.CASES,
 )
 
 
