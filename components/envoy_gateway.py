@@ -12,7 +12,7 @@ from typing import Any
 from components.core.conventions import GATEWAY_PORT
 from components.core.drain import IDLE_CONNECTION_SECONDS, DrainChain
 from components.core.public_paths import PUBLIC_PATHS
-from components.document.exposure import CreatedGateway, EnvoyGatewayExposure, RequestLimits
+from components.document.exposure import ClientLimits, CreatedGateway, EnvoyGatewayExposure
 from components.own_gateway import (
     HTTP_LISTENER,
     HTTPS_LISTENER,
@@ -162,7 +162,7 @@ def http_route(exposure: EnvoyGatewayExposure, service: str, namespace: str) -> 
     }
 
 
-def backend_traffic(limits: RequestLimits, drain: DrainChain) -> Spec:
+def backend_traffic(limits: ClientLimits, drain: DrainChain) -> Spec:
     """BackendTrafficPolicy: how the proxies call the gateway, and what a client may ask for.
 
     The body is held until it is whole, which is what makes its length known; answers are not held.

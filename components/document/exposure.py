@@ -84,7 +84,7 @@ class CreatedGateway(Settings):
 ParentGateway = Annotated[ExistingGateway | CreatedGateway, Field(discriminator="source")]
 
 
-class RequestLimits(Settings):
+class ClientLimits(Settings):
     """What one client may ask for; each proxy counts for itself."""
 
     requests_per_second: Annotated[
@@ -119,7 +119,7 @@ class EnvoyGatewayExposure(_Exposure):
     proxy_namespace: Annotated[
         DnsLabel, Field(description="Where Envoy Gateway runs its proxies.")
     ] = "envoy-gateway-system"
-    limits: RequestLimits = RequestLimits()
+    limits: ClientLimits = ClientLimits()
 
 
 class AlbExposure(_Exposure):

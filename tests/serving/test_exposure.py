@@ -1,5 +1,6 @@
 """What reaches the gateway through the real Envoy, configured by Envoy Gateway's own translator."""
 
+import http.client
 import itertools
 import json
 import posixpath
@@ -165,6 +166,17 @@ def test_every_other_route_of_the_real_gateway_is_closed(
             answer = send(opened, method, path)
             answer.read()
             assert answer.status == 404, (method, path)
+    assert arrived == []
+
+
+def test_without_tls_nobody_reaches_the_gateway(way: WayIn, arrived: list[Request]) -> None:
+    """Row B7: also where the Gateway of the cluster has a listener that would take any route."""
+    plain = http.client.HTTPConnection("127.0.0.1", way.proxy.ports["http"], timeout=10)
+    for method, path in OPENAI:
+        answer = send(plain, method, path)
+        answer.read()
+        assert answer.status in {301, 404}
+    plain.close()
     assert arrived == []
 
 

@@ -192,10 +192,15 @@ def test_tls_below_1_2_is_refused(way: WayIn, version: ssl.TLSVersion, *, answer
         pass
 
 
-def test_a_request_that_the_gateway_has_read_is_not_sent_again(way: WayIn) -> None:
-    """A generation that ran twice would be paid twice."""
+@pytest.mark.parametrize(
+    "asked", [{}, {"X-Envoy-Retry-On": "5xx,reset", "X-Envoy-Max-Retries": "3"}]
+)
+def test_a_request_that_the_gateway_has_read_is_not_sent_again(
+    way: WayIn, asked: dict[str, str]
+) -> None:
+    """A generation that ran twice would be paid twice; a client cannot ask for that either."""
     before = len(way.gateway.received)
-    assert ask(way.proxy, "POST", CHAT, {BREAK: "yes"}).status == 503
+    assert ask(way.proxy, "POST", CHAT, {BREAK: "yes", **asked}).status == 503
     assert len(way.gateway.received) == before + 1
 
 

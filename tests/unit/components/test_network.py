@@ -1,14 +1,10 @@
 """Network policies and selectors, judged by what they let through, not by how they are written."""
 
 import re
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-from tests.rendering import STACKS, Rendered, document, of_kind, render
+from tests.rendering import STACKS, document, of_kind, render
 from tests.unit.components.manifests import Pod, one, pods, selects, stack
 from tests.unit.components.reachability import Address, lets_in, reaches
 
@@ -248,48 +244,6 @@ def test_a_direct_client_reaches_its_engine_and_nothing_else_of_the_platform() -
     ] == [("indexer", VLLM, 8000)]
 
 
-@pytest.mark.parametrize("nodes", [1, 2])
-def test_a_direct_client_beside_the_engine_has_a_way_out_to_it(nodes: int) -> None:
-    """Row A7: the stack's own namespace is closed in both directions."""
-    changed = with_direct_client("akko", nodes)
-    rendered = render(changed)
-    policies = of_kind(rendered, "NetworkPolicy")
-    indexer = Pod("indexer", "akko", {"app": "indexer"}, {})
-    found = (*pods(rendered), *leaders(rendered))
-    engines = [each for each in found if each.labels["app.kubernetes.io/component"] == "engine"]
-    assert len(engines) == 1
-    ways = {
-        (source.owner, target.owner, port)
-        for source in (indexer, APP)
-        for target in found
-        for port in PORTS
-        if reaches(policies, source, target, port)
-    }
-    assert ways == {
-        *((source, GATEWAY, 4000) for source in ("indexer", APP.owner)),
-        *(("indexer", each.owner, 8000) for each in engines),
-    }
-
-
-def leaders(rendered: Sequence[Rendered]) -> Iterator[Pod]:
-    """Pods of groups of nodes that have clients."""
-    for item in of_kind(rendered, "LeaderWorkerSet"):
-        template = item["spec"]["leaderWorkerTemplate"]["leaderTemplate"]
-        yield Pod(item["metadata"]["name"], "akko", template["metadata"]["labels"], {})
-
-
-def with_direct_client(namespace: str, nodes: int) -> dict[str, Any]:
-    """Production on one node, or on a group of two."""
-    changed = document("production") if nodes == 1 else two_nodes()
-    for model in changed["models"].values():
-        client = {"namespace": namespace, "pod_labels": {"app": "indexer"}}
-        model["direct_clients"] = [client]
-    return changed
-
-
-def two_nodes() -> dict[str, Any]:
-    text = (Path(__file__).parents[3] / "examples" / "two-nodes.yaml").read_text(encoding="utf-8")
-    return yaml.safe_load(text)["config"]["inference:platform"]
 def test_only_the_gateway_sends_traces_and_only_to_their_collector() -> None:
     changed = document("production")
     traces = {"namespace": "tracing", "service": "collector", "port": 4318}
