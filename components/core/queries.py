@@ -49,8 +49,8 @@ def in_flight(target: Target, model: str) -> str:
 
 
 def kv_cache_use(target: Target, model: str) -> str:
-    """Shares of KV cache in use, 0 to 1 a server, added up."""
-    return f"sum(vllm:kv_cache_usage_perc{{{_engine(target, model)}}})"
+    """Shares of KV cache in use, 0 to 1 a server, added up; copies in one server share its one."""
+    return f"sum(avg by (instance) (vllm:kv_cache_usage_perc{{{_engine(target, model)}}}))"
 
 
 def first_token_p99(target: Target, model: str) -> str:

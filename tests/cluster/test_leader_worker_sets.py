@@ -110,6 +110,20 @@ def test_with_a_surge_a_further_group_is_ready_before_an_old_one_ends(groups: Ku
     assert first.index(("groups-1", Phase.READY)) < first.index(("groups-0", Phase.ENDING))
 
 
+def test_b9_groups_come_and_go_whole_as_an_autoscaler_asks(groups: Kubectl) -> None:
+    """Row B9: by the subresource that a HorizontalPodAutoscaler reads and writes."""
+    with watched_pods(groups, "default", f"{NAME}=groups") as rollout:
+        groups("scale", "lws/groups", "--replicas=3")
+        assert wait_until(lambda: len(rollout.pods(Phase.READY, old=False)) == 2, seconds=60)
+        groups("scale", "lws/groups", "--replicas=1")
+        assert wait_until(lambda: len(rollout.pods(Phase.GONE, old=True)) == 2, seconds=60)
+    assert set(rollout.pods(Phase.READY, old=False)) == {"groups-2", "groups-2-1"}
+    assert set(rollout.pods(Phase.GONE, old=True)) == {"groups-1", "groups-1-1"}
+    scale = groups.get("lws/groups", "--subresource=scale")
+    assert scale["spec"]["replicas"] == 1
+    assert f"{NAME}=groups" in scale["status"]["selector"]
+
+
 PROGRAM = """
 import pulumi
 import pulumi_kubernetes as k8s
