@@ -8,12 +8,16 @@ REVISION ?=
 GPU ?=
 ARGS ?=
 MEASURED ?= -
-export STACK CONTEXT YES MODEL REVISION GPU MEASURED
+BASE_URL ?=
+FILE ?=
+KEY_FILE ?=
+export STACK CONTEXT YES MODEL REVISION GPU MEASURED BASE_URL FILE KEY_FILE
 PYTHON := .venv/bin/python
 STACKS := $(PYTHON) -m tools.stacks
 
 .PHONY: help install up preview down status kubeconfig propose-length schema test test-unit test-engine \
-        test-cluster test-serving gateway-diff lint format plan bench bench-planner lock lock-images lock-flags tools
+        test-cluster test-serving lint format plan bench bench-planner lock lock-images lock-flags tools \
+        smoke conformance gateway-diff
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -42,6 +46,12 @@ plan: install ## will it start, for how many, at what cost; MODEL=org/name [GPU=
 
 propose-length: install ## which max_model_len traffic needs; MEASURED=<file or -> [STACK=... MODEL=<alias>]
 	@$(PYTHON) -m tools.planner.propose_length "$$MEASURED" $(if $(filter file,$(origin STACK)),,--stack "$$STACK") $(if $(MODEL),--model "$$MODEL") $(ARGS)
+
+smoke: install ## one request of each kind to a deployment; BASE_URL=http://host:4000/v1 [MODEL=<alias>]
+	@$(PYTHON) -m tools.smoke "$$BASE_URL" $(if $(MODEL),--model "$$MODEL") $(ARGS)
+
+conformance: install ## does it keep the contract? BASE_URL=... [FILE=Pulumi.<stack>.yaml] [MODEL=<alias>]
+	@$(PYTHON) -m tools.conformance "$$BASE_URL" $(if $(MODEL),--model "$$MODEL") $(if $(FILE),--file "$$FILE") $(ARGS)
 
 gateway-diff: install ## what STACK would change in the gateway's teams and keys; LITELLM_MASTER_KEY, ARGS="--base-url ..."
 	@$(PYTHON) -m tools.gateway_state --stack "$$STACK" $(ARGS)

@@ -26,9 +26,7 @@ except (DocumentError, WrongClusterError, pulumi.ConfigMissingError) as error:
 
 pulumi.runtime.register_resource_transform(one_field_manager)
 provider = kubernetes_provider(settings.cluster)
-platform = Platform(
-    pulumi.get_stack(), settings, gateway_key=keys.gateway, hub_token=keys.hub, provider=provider
-)
+platform = Platform(pulumi.get_stack(), settings, keys=keys, provider=provider)
 for text in filter(None, (warning, *platform.warnings)):
     pulumi.log.warn(text)
 pulumi.export("gateway", platform.gateway_url)

@@ -2,7 +2,7 @@
 
 from components.core.conventions import OLLAMA_PORT, VLLM_PORT
 from components.document import PlatformSettings, outside
-from components.gateway_config import Backend
+from components.gateway_models import Backend
 from components.identities import ollama_identity, vllm_identity
 
 _MODES = {"generate": "", "embed": "embedding", "rerank": "rerank", "classify": ""}
@@ -21,6 +21,8 @@ def backends(settings: PlatformSettings) -> tuple[Backend, ...]:
             port=VLLM_PORT,
             mode=_MODES[model.task],
             salted=model.task == "generate" and model.prefix_caching == "per-tenant",
+            price=model.price,
+            max_model_len=model.max_model_len,
         )
         for alias, model in settings.vllm_models.items()
         for name in (alias, *model.adapters)
@@ -40,6 +42,8 @@ def _ollama_backends(settings: PlatformSettings) -> tuple[Backend, ...]:
             parameters={"num_ctx": model.max_model_len},
             pod_labels=ollama_identity(server, settings).selector,
             port=OLLAMA_PORT,
+            price=model.price,
+            max_model_len=model.max_model_len,
         )
         for alias, model in settings.ollama_models.items()
     )
@@ -56,6 +60,8 @@ def _external_backends(settings: PlatformSettings) -> tuple[Backend, ...]:
             port=443,
             key=model.secret,
             host=outside.host(model),
+            price=model.price,
+            max_model_len=model.max_model_len,
         )
         for alias, model in settings.external_models.items()
     )

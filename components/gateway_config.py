@@ -1,125 +1,165 @@
-"""LiteLLM's configuration: its models, their order of fallback, and the hook that it loads.
+"""LiteLLM's configuration: its models, the ways to them, its stores, and the hooks that it loads.
 
 Which models exist is not said here: backends are handed over, derived from the stack's models.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from components.core.drain import DrainChain
 from components.document.gateway import GatewaySettings
-from components.document.quantities import KeySecret
+from components.gateway_models import Backend, has_choices, model_list, salts
 
 MASTER_KEY = "LITELLM_MASTER_KEY"
-_SALT, _SALTED = "tenant_salt", "salted_per_tenant"
-"""Module and object of the hook in `programs`, and its mark on a model; LiteLLM looks for modules
-beside its configuration."""
+SALT_KEY = "LITELLM_SALT_KEY"
+DATABASE_URL = "DATABASE_URL"
+REDIS_HOST, REDIS_PORT, REDIS_PASSWORD = "REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD"
+"""Environment variables of the pods that hold keys and addresses."""
+RULES = "request_rules"
+_SALT = "tenant_salt"
+"""Modules of the hooks in `programs`, and their objects; LiteLLM looks beside its configuration."""
 
+_BELIEF_SECONDS = 10
+"""LiteLLM's default is 60 s; blocks reach all pods at once, all else that is taken away within
+this."""
+_WITHOUT_POINT = re.compile(r"^(\s*\".*\": \d+)e(?=-\d+,?$)", flags=re.MULTILINE)
+"""A number that JSON writes as 2e-06, which YAML 1.1, as which LiteLLM reads it, takes for text."""
 
-@dataclass(frozen=True)
-class Backend:
-    """One model as the gateway sees it.
-
-    Attributes:
-        alias: What clients ask for.
-        litellm_model: LiteLLM's name of provider and model, `hosted_vllm/akko-coder`.
-        api_base: Address of the engine, in the form that the provider wants; None for a
-            provider's own.
-        parameters: Further parameters of the provider.
-        pod_labels: Labels of the engine's pods; empty for a provider outside the cluster.
-        port: TCP port on which they answer.
-        key: Secret of the provider's key; None for an engine of the stack, which asks for none.
-        host: Where prompts go outside the cluster; empty for an engine of the stack.
-        mode: What LiteLLM calls the task; empty for chat.
-        salted: Whether each tenant has a prefix cache of its own there.
-    """
-
-    alias: str
-    litellm_model: str
-    api_base: str | None
-    parameters: Mapping[str, int]
-    pod_labels: Mapping[str, str]
-    port: int
-    key: KeySecret | None = None
-    host: str = ""
-    mode: str = ""
-    salted: bool = False
-
-    @property
-    def key_variable(self) -> str:
-        """Variable of the gateway that holds the provider's key."""
-        return f"PROVIDER_KEY_{self.alias.upper().replace('-', '_')}"
+_PROGRAMS = Path(__file__).parent / "programs" / "gateway"
 
 
 def gateway_config(
     settings: GatewaySettings, backends: Sequence[Backend], drain: DrainChain
 ) -> dict[str, Any]:
-    """LiteLLM's configuration (written as JSON, which is YAML); the key comes by environment."""
+    """LiteLLM's configuration (written as JSON, which is YAML); keys come by environment."""
     return {
-        "model_list": [
-            {
-                "model_name": backend.alias,
-                "litellm_params": _provider_parameters(backend),
-                **_model_info(backend),
-            }
-            for backend in backends
-        ],
-        "router_settings": {
-            "num_retries": 1,
-            # An alias is one address: to rest it would be to refuse every tenant, and one request
-            # that its engine does not know (404) is enough for that.
-            "disable_cooldowns": True,
-            "timeout": drain.request_timeout_seconds,
-            "stream_timeout": drain.request_timeout_seconds,
-            "model_group_alias": dict(settings.model_aliases),
-            **_fallbacks(settings),
-        },
-        "litellm_settings": {
-            "request_timeout": drain.request_timeout_seconds,
-            "turn_off_message_logging": True,
-            **({"callbacks": [f"{_SALT}.{_SALT}"]} if _salts(backends) else {}),
-        },
-        "general_settings": {"master_key": f"os.environ/{MASTER_KEY}"},
+        "model_list": model_list(settings, backends),
+        "router_settings": _router(settings, drain),
+        "litellm_settings": _litellm(settings, backends, drain),
+        "general_settings": _general(settings),
     }
-
-
-def _salts(backends: Sequence[Backend]) -> bool:
-    return any(backend.salted for backend in backends)
-
-
-def _model_info(backend: Backend) -> dict[str, Any]:
-    mode = {"mode": backend.mode} if backend.mode else {}
-    info = {**mode, **({_SALTED: True} if backend.salted else {})}
-    return {"model_info": info} if info else {}
 
 
 def gateway_files(
     settings: GatewaySettings, backends: Sequence[Backend], drain: DrainChain
 ) -> dict[str, str]:
-    """What lies beside the gateway: its configuration, and the hook that this one names."""
-    config = json.dumps(gateway_config(settings, backends, drain), indent=2)
-    hook = Path(__file__).parent / "programs" / f"{_SALT}.py"
-    hooks = {hook.name: hook.read_text(encoding="utf-8")} if _salts(backends) else {}
-    return {"config.yaml": config, **hooks}
+    """What lies beside the gateway: its configuration, hooks that it names, guards."""
+    text = json.dumps(gateway_config(settings, backends, drain), indent=2)
+    config = _WITHOUT_POINT.sub(r"\1.0e", text)
+    guards = ["salt_guard"] if settings.database else []
+    programs = [_PROGRAMS / f"{name}.py" for name in (*_hooks(backends), *guards)]
+    return {
+        "config.yaml": config,
+        f"{RULES}.json": json.dumps(request_rules(settings), indent=2),
+        **{program.name: program.read_text(encoding="utf-8") for program in programs},
+    }
 
 
-def _provider_parameters(backend: Backend) -> dict[str, Any]:
-    address = {"api_base": backend.api_base} if backend.api_base else {}
-    key = {"api_key": f"os.environ/{backend.key_variable}"} if backend.key else {}
-    return {"model": backend.litellm_model, **address, **key, **backend.parameters}
+def request_rules(settings: GatewaySettings) -> dict[str, Any]:
+    """What the hook on requests goes by: limits, and the tags that lead to another model."""
+    tags = {tag for routes in settings.tag_routes.values() for tag in routes}
+    return {
+        "request_bytes": settings.limits.request_mib * 2**20,
+        "output_tokens": settings.limits.output_tokens,
+        "choices": settings.limits.choices,
+        "routing_tags": sorted(tags),
+    }
 
 
-def _fallbacks(settings: GatewaySettings) -> dict[str, Any]:
+def _hooks(backends: Sequence[Backend]) -> list[str]:
+    return [RULES, *([_SALT] if salts(backends) else [])]
+
+
+def _router(settings: GatewaySettings, drain: DrainChain) -> dict[str, Any]:
+    routing = settings.routing
+    single = {n: a for n, a in settings.model_aliases.items() if isinstance(a, str)}
+    choices = has_choices(settings)
+    return {
+        "routing_strategy": routing.strategy,
+        "num_retries": routing.retries,
+        "timeout": drain.request_timeout_seconds,
+        "stream_timeout": drain.request_timeout_seconds,
+        "model_group_alias": single,
+        # Where an alias is one address, to rest it would be to refuse every tenant, and one request
+        # that its engine does not know (404) is enough for that.
+        **({"cooldown_time": routing.rest_seconds} if choices else {"disable_cooldowns": True}),
+        **({"enable_pre_call_checks": True} if choices else {}),
+        **({"enable_tag_filtering": True} if settings.tag_routes else {}),
+        **({"enable_health_check_routing": True} if routing.health_check_seconds else {}),
+        **_ways("fallbacks", settings.fallbacks, single),
+        **_ways("context_window_fallbacks", settings.context_fallbacks, single),
+    }
+
+
+def _ways(
+    key: str, ways: dict[str, tuple[str, ...]], aliases: dict[str, str]
+) -> dict[str, list[dict[str, list[str]]]]:
     """Who answers instead; LiteLLM looks under the name that was asked for, so aliases count too.
 
     Where none is named the key is left out, and the configuration stays as it was.
     """
-    ways = dict(settings.fallbacks)
-    for name, alias in settings.model_aliases.items():
-        if alias in settings.fallbacks:
-            ways[name] = settings.fallbacks[alias]
-    listed = [{name: list(others)} for name, others in ways.items()]
-    return {"fallbacks": listed} if listed else {}
+    named = {**ways, **{name: ways[alias] for name, alias in aliases.items() if alias in ways}}
+    listed = [{name: list(others)} for name, others in named.items()]
+    return {key: listed} if listed else {}
+
+
+def _litellm(
+    settings: GatewaySettings, backends: Sequence[Backend], drain: DrainChain
+) -> dict[str, Any]:
+    hooks = [f"{name}.{name}" for name in _hooks(backends)]
+    traces = ["otel"] if settings.observability.traces else []
+    return {
+        "request_timeout": drain.request_timeout_seconds,
+        "turn_off_message_logging": not settings.observability.log_prompts,
+        "callbacks": [*hooks, "prometheus", *traces],
+        "json_logs": True,
+    }
+
+
+def _general(settings: GatewaySettings) -> dict[str, Any]:
+    limits = settings.limits
+    general: dict[str, Any] = {
+        "master_key": f"os.environ/{MASTER_KEY}",
+        "max_in_flight_requests_per_worker": limits.parallel_requests,
+        "max_queued_requests_per_worker": limits.queued_requests,
+        # A client that hangs up frees its place in the engine.
+        "cancel_on_disconnect": True,
+    }
+    if settings.routing.health_check_seconds:
+        general["background_health_checks"] = True
+        general["health_check_interval"] = settings.routing.health_check_seconds
+    return {**general, **_stores(settings)}
+
+
+def _stores(settings: GatewaySettings) -> dict[str, Any]:
+    """What a database asks for: what cannot be checked is refused, budgets and limits included."""
+    if settings.database is None:
+        return {}
+    stores: dict[str, Any] = {
+        "database_url": f"os.environ/{DATABASE_URL}",
+        "allow_requests_on_db_unavailable": False,
+        # What one pod still believes of a key or a team after another one has changed it.
+        "user_api_key_cache_ttl": _BELIEF_SECONDS,
+        "store_model_in_db": False,
+        "store_prompts_in_spend_logs": settings.observability.log_prompts,
+        "maximum_spend_logs_retention_period": f"{settings.observability.spend_log_days}d",
+        "fail_closed_budget_enforcement": True,
+        # A fallback is no way around what a team may use.
+        "enforce_fallback_model_access": True,
+        "disable_auto_add_proxy_admin_to_teams": True,
+    }
+    if settings.redis is None:
+        return stores
+    return {
+        **stores,
+        "fail_closed_rate_limit_enforcement": True,
+        "coordination_redis": {
+            "host": f"os.environ/{REDIS_HOST}",
+            "port": f"os.environ/{REDIS_PORT}",
+            "password": f"os.environ/{REDIS_PASSWORD}",
+            "ssl": settings.redis.kind == "external" and settings.redis.tls,
+        },
+    }

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import pulumi
 
 from components.document import PlatformSettings
-from components.document.gateway import ConfigKey, DevelopmentKey
+from components.document.credentials import ConfigCredential, DevelopmentCredential
+from components.document.gateway_stores import InClusterDatabase, InClusterRedis
 from components.document.hub import ConfigToken
 
 
@@ -14,12 +15,18 @@ class Keys:
     """Values of Secrets that the stack makes; None where a Secret comes from elsewhere.
 
     Attributes:
-        gateway: The key that every client of the gateway shows.
+        gateway: The gateway's master key.
         hub: The token of the model hub.
+        salt: What the gateway encrypts with.
+        database_password: Of the gateway's own database.
+        redis_password: Of the gateway's own counters.
     """
 
-    gateway: pulumi.Input[str] | None
-    hub: pulumi.Input[str] | None
+    gateway: pulumi.Input[str] | None = None
+    hub: pulumi.Input[str] | None = None
+    salt: pulumi.Input[str] | None = None
+    database_password: pulumi.Input[str] | None = None
+    redis_password: pulumi.Input[str] | None = None
 
 
 def read_keys(settings: PlatformSettings, config: pulumi.Config) -> Keys:
@@ -28,9 +35,22 @@ def read_keys(settings: PlatformSettings, config: pulumi.Config) -> Keys:
     Raises:
         pulumi.ConfigMissingError: One is not there.
     """
-    key, token = settings.gateway.master_key, settings.hub.token
-    gateway = key.value if isinstance(key, DevelopmentKey) else None
+    gateway, token = settings.gateway, settings.hub.token
+    database, redis = gateway.database, gateway.redis
+
+    def value(credential: object, name: str) -> pulumi.Input[str] | None:
+        if isinstance(credential, DevelopmentCredential):
+            return credential.value
+        return config.require_secret(name) if isinstance(credential, ConfigCredential) else None
+
+    own_database = isinstance(database, InClusterDatabase)
+    own_redis = isinstance(redis, InClusterRedis)
     return Keys(
-        gateway=config.require_secret("gatewayKey") if isinstance(key, ConfigKey) else gateway,
+        gateway=value(gateway.master_key, "gatewayKey"),
         hub=config.require_secret("hubToken") if isinstance(token, ConfigToken) else None,
+        salt=value(gateway.salt_key, "gatewaySaltKey"),
+        database_password=value(database.password, "gatewayDatabasePassword")
+        if own_database
+        else None,
+        redis_password=value(redis.password, "gatewayRedisPassword") if own_redis else None,
     )

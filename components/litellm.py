@@ -1,38 +1,30 @@
 """The gateway: one OpenAI-compatible address for every model of the stack.
 
-Owns the LiteLLM Deployment, its configuration, its key and its network policy. Which models exist
+Owns the LiteLLM Deployment, its configuration, its keys and its network policy. Which models exist
 is not said here: backends are handed over, derived from the stack's models.
 """
 
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pulumi
 import pulumi_kubernetes as k8s
-from pulumi_kubernetes.core.v1 import ContainerArgsDict, EnvVarArgsDict, PodSpecArgsDict
-from pulumi_kubernetes.networking.v1 import (
-    NetworkPolicyEgressRuleArgsDict,
-    NetworkPolicyPeerArgsDict,
-    NetworkPolicySpecArgsDict,
-)
+from pulumi_kubernetes.core.v1 import ContainerArgsDict, PodSpecArgsDict, VolumeMountArgsDict
+from pulumi_kubernetes.networking.v1 import NetworkPolicyPeerArgsDict
 
-from components.core.conventions import GATEWAY_PORT, HOSTS_OUTSIDE, PART_OF
+from components.core.conventions import GATEWAY_PORT, HOSTS_OUTSIDE, METRICS_PORT
 from components.core.drain import DrainChain
 from components.core.images import image
 from components.document.gateway import GatewaySettings
-from components.gateway_config import MASTER_KEY, Backend, gateway_files
-from components.network import (
-    egress,
-    ingress,
-    internet_egress,
-    network_policy,
-    policy_spec,
-    same_namespace,
-)
+from components.gateway_config import gateway_files
+from components.gateway_environment import HOME, gateway_environment
+from components.gateway_migration import salt_guard
+from components.gateway_models import Backend
+from components.gateway_network import gateway_policy
+from components.network import neighbour_egress, network_policy
 from components.pods import (
-    environment,
     hardened_pod,
     http_probe,
     liveness_probe,
@@ -44,12 +36,26 @@ from components.workloads import HTTP, Identity, Replicas, server
 
 USER = GROUP = 1000
 """Any user but root; nothing in the image belongs to it, and nothing has to."""
+METRICS = "metrics"
+"""Name of the container port that monitoring reads."""
 
-_CONFIG = "/etc/litellm"
-_HOME = "/home/litellm"
-_START_SECONDS = 600
-_KEEP_ALIVE_SECONDS = 75
-"""Above the 60 s after which common proxies drop an idle connection: the proxy closes first."""
+CONFIG = "/etc/litellm"
+"""Folder of the configuration and of the programs that it names."""
+START_SECONDS = 600
+"""From a pod's creation to its readiness, at most."""
+
+
+@dataclass(frozen=True)
+class Callers:
+    """Who may reach the gateway.
+
+    Attributes:
+        clients: Peers that may ask for answers.
+        monitoring: The peer that may read metrics, which need no key.
+    """
+
+    clients: Sequence[NetworkPolicyPeerArgsDict]
+    monitoring: NetworkPolicyPeerArgsDict
 
 
 class LiteLlmGateway(pulumi.ComponentResource):
@@ -64,24 +70,17 @@ class LiteLlmGateway(pulumi.ComponentResource):
         *,
         who: Identity,
         backends: Sequence[Backend],
-        callers: Sequence[NetworkPolicyPeerArgsDict],
+        callers: Callers,
         key: pulumi.Input[str] | None,
         drain: DrainChain,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("inference:gateway:LiteLlmGateway", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        network_policy(
-            who.name,
-            who.namespace,
-            policy_spec(
-                who.selector,
-                ingress_rules=[ingress(callers, GATEWAY_PORT)],
-                egress_rules=backend_egress(backends),
-            ),
-            child,
-        )
-        network_policy(f"{who.name}-clients", who.namespace, client_egress(who), child)
+        spec = gateway_policy(settings, who, backends, callers.clients, callers.monitoring)
+        network_policy(who.name, who.namespace, spec, child)
+        clients = neighbour_egress({}, who.selector, GATEWAY_PORT)
+        network_policy(f"{who.name}-clients", who.namespace, clients, child)
         files = gateway_files(settings, backends, drain)
         content = hashlib.sha256(json.dumps(files).encode()).hexdigest()
         config_name = f"{who.name}-config-{content[:8]}"
@@ -100,10 +99,11 @@ class LiteLlmGateway(pulumi.ComponentResource):
                 opts=child,
             )
         replicas = Replicas(
-            count=settings.replicas,
+            count=settings.scaling.min_replicas if settings.scaling else settings.replicas,
             surge=True,
             grace_seconds=drain.pod_grace_seconds,
-            start_seconds=_START_SECONDS,
+            start_seconds=START_SECONDS,
+            most=settings.scaling.max_replicas if settings.scaling else None,
         )
         pod = gateway_pod(settings, backends, config_name, drain)
         self.service_name = server(
@@ -119,57 +119,34 @@ def _noting(who: Identity, backends: Sequence[Backend]) -> Identity:
     return replace(who, annotations={**who.annotations, **note})
 
 
-def backend_egress(backends: Sequence[Backend]) -> list[NetworkPolicyEgressRuleArgsDict]:
-    """The ways to the engines, each once, and to the internet where a provider is among them."""
-    ways = {(b.port, tuple(sorted(b.pod_labels.items()))) for b in backends if b.key is None}
-    engines = [egress([same_namespace(dict(pods))], port) for port, pods in sorted(ways)]
-    outside = [internet_egress()] if any(b.key is not None for b in backends) else []
-    return [*engines, *outside]
-
-
-def client_egress(who: Identity) -> NetworkPolicySpecArgsDict:
-    """Pods of the namespace that are not the platform's own may call the gateway."""
-    return {
-        "pod_selector": {
-            "match_expressions": [
-                {"key": "app.kubernetes.io/part-of", "operator": "NotIn", "values": [PART_OF]}
-            ]
-        },
-        "policy_types": ["Egress"],
-        "egress": [egress([same_namespace(who.selector)], GATEWAY_PORT)],
-    }
-
-
 def gateway_pod(
     settings: GatewaySettings, backends: Sequence[Backend], config_name: str, drain: DrainChain
 ) -> PodSpecArgsDict:
     """The gateway's pod; its keys are required: a missing Secret keeps it from starting."""
-    master_key = settings.master_key
+    config: VolumeMountArgsDict = {"name": "config", "mount_path": CONFIG, "read_only": True}
     container: ContainerArgsDict = {
         "name": "litellm",
         "image": settings.image or image("litellm"),
         "args": [
-            f"--config={_CONFIG}/config.yaml",
+            f"--config={CONFIG}/config.yaml",
             f"--port={GATEWAY_PORT}",
             "--num_workers=1",
-            f"--keepalive_timeout={_KEEP_ALIVE_SECONDS}",
+            f"--keepalive_timeout={drain.keep_alive_seconds}",
+            f"--prometheus_metrics_port={METRICS_PORT}",
         ],
-        "env": [
-            _from_secret(MASTER_KEY, master_key.secret_name, master_key.secret_key),
-            *(_from_secret(b.key_variable, b.key.name, b.key.key) for b in backends if b.key),
-            *environment(_gateway_environment(drain)),
+        "env": gateway_environment(settings, backends, drain),
+        "ports": [
+            {"name": HTTP, "container_port": GATEWAY_PORT},
+            {"name": METRICS, "container_port": METRICS_PORT},
         ],
-        "ports": [{"name": HTTP, "container_port": GATEWAY_PORT}],
         "resources": resources(settings.cpu, settings.memory_gib),
         "startup_probe": http_probe("/health/liveliness", HTTP, period=5, failures=60),
         "readiness_probe": http_probe("/health/readiness", HTTP, period=5, failures=3),
         "liveness_probe": liveness_probe("/health/liveliness", HTTP),
         "lifecycle": {"pre_stop": {"sleep": {"seconds": drain.pre_stop_seconds}}},
-        "volume_mounts": [
-            {"name": "config", "mount_path": _CONFIG, "read_only": True},
-            *mounts(home=_HOME, tmp="/tmp"),
-        ],
+        "volume_mounts": [config, *mounts(home=HOME, tmp="/tmp")],
     }
+    guards = [salt_guard(settings, CONFIG, [config])] if settings.database else []
     return hardened_pod(
         [container],
         [
@@ -179,22 +156,5 @@ def gateway_pod(
         ],
         uid=USER,
         group=GROUP,
+        init_containers=guards,
     )
-
-
-def _from_secret(variable: str, secret: str, key: str) -> EnvVarArgsDict:
-    return {"name": variable, "value_from": {"secret_key_ref": {"name": secret, "key": key}}}
-
-
-def _gateway_environment(drain: DrainChain) -> dict[str, str]:
-    return {
-        "HOME": _HOME,
-        "GRACEFUL_SHUTDOWN_TIMEOUT": str(drain.shutdown_timeout_seconds),
-        # Without it the proxy asks the internet for prices while it starts.
-        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-        "DISABLE_ADMIN_UI": "True",
-        # Even switched off, the proxy unpacks its pages at start-up, by default beside its code.
-        "LITELLM_NON_ROOT": "true",
-        "LITELLM_UI_PATH": "/tmp/ui",
-        "LITELLM_ASSETS_PATH": "/tmp/assets",
-    }

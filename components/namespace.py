@@ -4,6 +4,8 @@ Owns the namespace and the policies that hold for every pod in it. Each workload
 for itself (see `network`).
 """
 
+from collections.abc import Mapping
+
 import pulumi
 import pulumi_kubernetes as k8s
 
@@ -21,12 +23,13 @@ class PlatformNamespace(pulumi.ComponentResource):
         name: str,
         *,
         environment: Environment,
+        labels: Mapping[str, str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("inference:network:PlatformNamespace", name, None, opts)
         namespace = k8s.core.v1.Namespace(
             name,
-            metadata={"name": name, "labels": namespace_labels(environment)},
+            metadata={"name": name, "labels": {**labels, **namespace_labels(environment)}},
             opts=pulumi.ResourceOptions(parent=self),
         )
         inside = pulumi.ResourceOptions(parent=self, depends_on=[namespace])

@@ -12,6 +12,8 @@ from pulumi_kubernetes.networking.v1 import (
     NetworkPolicySpecArgsDict,
 )
 
+from components.core.conventions import PART_OF
+
 _NAMESPACE_NAME = "kubernetes.io/metadata.name"
 
 PRIVATE_RANGES = (
@@ -38,6 +40,11 @@ def other_namespace(
         "namespace_selector": {"match_labels": {_NAMESPACE_NAME: namespace}},
         "pod_selector": {"match_labels": dict(pod_labels or {})},
     }
+
+
+def address_block(network: str) -> NetworkPolicyPeerArgsDict:
+    """Whatever has an address of a network: load balancers outside the cluster."""
+    return {"ip_block": {"cidr": network}}
 
 
 def ingress(
@@ -124,6 +131,28 @@ def policy_spec(
         "policy_types": ["Ingress", "Egress"],
         "ingress": list(ingress_rules),
         "egress": list(egress_rules),
+    }
+
+
+def neighbour_egress(
+    pod_labels: Mapping[str, str], server: Mapping[str, str], port: int
+) -> NetworkPolicySpecArgsDict:
+    """Pods of the namespace that are not the platform's own may call one server of it.
+
+    Args:
+        pod_labels: Labels of these pods; an empty mapping means all of them.
+        server: Labels of the server's pods.
+        port: Its port.
+    """
+    return {
+        "pod_selector": {
+            "match_labels": dict(pod_labels),
+            "match_expressions": [
+                {"key": "app.kubernetes.io/part-of", "operator": "NotIn", "values": [PART_OF]}
+            ],
+        },
+        "policy_types": ["Egress"],
+        "egress": [egress([same_namespace(server)], port)],
     }
 
 

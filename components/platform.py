@@ -8,11 +8,12 @@ import pulumi
 from pulumi_kubernetes import Provider
 from pulumi_kubernetes.networking.v1 import NetworkPolicyPeerArgsDict
 
-from components import ollama, vllm, vllm_pods
-from components.backends import backends
+from components import exposure, ollama, vllm, vllm_pods
+from components.autoscaling import Autoscaler, Recommender
 from components.core.conventions import GATEWAY_PORT, Role
 from components.core.drain import DrainChain
-from components.document import DocumentError, PlatformSettings, outside, storage
+from components.document import ROOT, DocumentError, PlatformSettings, outside, storage
+from components.document import exposure as exposure_document
 from components.document.figures import figures
 from components.document.hub import ConfigToken, ExternalToken
 from components.document.ollama_models import OllamaServerSettings
@@ -20,19 +21,16 @@ from components.document.ollama_plan import ollama_plan
 from components.document.plans import ModelPlan, plan_models
 from components.document.replacement import replacement
 from components.document.replacement import sentence as replacement_sentence
-from components.document.tenant_state import keeps_state
-from components.exposure import GatewayRoute
-from components.gateway_state import GatewayState
+from components.gateway import gateway, monitoring
 from components.hub_token import HubTokenSecret, hub_environment
 from components.identities import (
     gateway_identity,
     identity,
     ollama_identity,
-    state_identity,
     vllm_identity,
 )
 from components.job_placement import placed
-from components.litellm import LiteLlmGateway
+from components.keys import Keys
 from components.model_cache import ModelCache, OldRevisions
 from components.model_volume import model_volumes
 from components.namespace import PlatformNamespace
@@ -40,6 +38,12 @@ from components.network import other_namespace, same_namespace
 from components.node_pools import GpuNodePool
 from components.preload_pods import VolumeJob
 from components.priorities import ServingPriorities, priority_class
+from components.scaling_signals import (
+    gateway_scaled,
+    gateway_signals,
+    model_scaled,
+    model_signals,
+)
 from components.stored_models import stored_models
 from components.volumes import Place
 from components.workloads import Identity
@@ -57,8 +61,7 @@ class Platform(pulumi.ComponentResource):
         name: str,
         settings: PlatformSettings,
         *,
-        gateway_key: pulumi.Input[str] | None,
-        hub_token: pulumi.Input[str] | None = None,
+        keys: Keys,
         provider: Provider,
     ) -> None:
         opts = pulumi.ResourceOptions(providers=[provider])
@@ -74,39 +77,31 @@ class Platform(pulumi.ComponentResource):
                 opts=child,
             )
         namespace = PlatformNamespace(
-            settings.namespace, environment=settings.environment, opts=child
+            settings.namespace,
+            environment=settings.environment,
+            labels=exposure.namespace_labels(settings.exposure),
+            opts=child,
         )
         inside = pulumi.ResourceOptions(parent=self, depends_on=[namespace])
         plans = plan_models(settings)
         if plans:
             ServingPriorities("priorities", settings.namespace, opts=child)
-        _hub_token(settings, hub_token, inside)
+        _hub_token(settings, keys.hub, inside)
         servers = [_vllm_server(found, settings, drain, inside) for found in plans.values()]
         if settings.ollama is not None:
             _ollama_server(settings.ollama, settings, drain, inside)
-        who = gateway_identity(settings)
-        gateway = LiteLlmGateway(
-            "gateway",
-            settings.gateway,
-            who=who,
-            backends=backends(settings),
-            callers=gateway_callers(settings),
-            key=gateway_key,
-            drain=drain,
-            opts=inside,
-        )
-        if keeps_state(settings.gateway):
-            GatewayState(
-                "gateway-state",
-                settings.gateway,
-                who=state_identity(settings),
-                gateway_labels=who.selector,
-                opts=_after(inside, gateway),
-            )
+        front = gateway(settings, keys, drain, inside)
         if settings.exposure is not None:
-            GatewayRoute("gateway-route", settings.exposure, who=who, drain=drain, opts=inside)
+            exposure.GatewayRoute(
+                "gateway-route",
+                settings.exposure,
+                who=gateway_identity(settings),
+                drain=drain,
+                opts=inside,
+            )
+        _elasticity(settings, plans, [server for server, _ in servers], front, inside)
         # Last of all: as long as anything else of a deployment may fail, the way back needs them.
-        everything = [gateway, *(server for server, _ in servers)]
+        everything = [front, *(server for server, _ in servers)]
         for found, (_, jobs) in zip(plans.values(), servers, strict=True):
             if jobs:
                 OldRevisions(
@@ -115,12 +110,15 @@ class Platform(pulumi.ComponentResource):
                     jobs=jobs,
                     opts=_after(inside, *everything),
                 )
-        self.gateway_url = gateway.service_name.apply(
-            lambda host: f"http://{host}:{GATEWAY_PORT}/v1"
-        )
+        self.gateway_url = front.service_name.apply(lambda host: f"http://{host}:{GATEWAY_PORT}/v1")
         self.plan = figures(settings, plans)
         planned = (text for found in plans.values() for text in found.warnings)
-        self.warnings = (*planned, *outside.warnings(settings), *storage.warnings(settings))
+        self.warnings = (
+            *planned,
+            *outside.warnings(settings),
+            *storage.warnings(settings),
+            *exposure_document.warnings(settings.exposure, ROOT),
+        )
         self.register_outputs({"gateway_url": self.gateway_url})
 
 
@@ -183,6 +181,39 @@ def _vllm_server(
     return server, stored.collecting
 
 
+def _elasticity(
+    settings: PlatformSettings,
+    plans: Mapping[str, ModelPlan],
+    servers: Sequence[vllm.VllmServer],
+    gateway: pulumi.Resource,
+    opts: pulumi.ResourceOptions,
+) -> None:
+    """Autoscalers come when what they scale has served once, with whoever answers instead."""
+    for found, server in zip(plans.values(), servers, strict=True):
+        alias, model = found.alias, found.settings
+        who, scaled = vllm_identity(alias, settings), model_scaled(settings, found)
+        after = _after(opts, server, gateway)
+        if model.scaling is not None:
+            signals = model_signals(settings, alias)
+            Autoscaler(
+                f"{alias}-scaler",
+                model.scaling,
+                who=who,
+                scaled=scaled,
+                signals=signals,
+                opts=after,
+            )
+        if model.vpa:
+            Recommender(f"{alias}-recommender", who=who, scaled=scaled, opts=after)
+    who, scaled, after = gateway_identity(settings), gateway_scaled(), _after(opts, gateway)
+    scaling = settings.gateway.scaling
+    if scaling is not None:
+        signals = gateway_signals(settings)
+        Autoscaler("gateway-scaler", scaling, who=who, scaled=scaled, signals=signals, opts=after)
+    if settings.gateway.vpa:
+        Recommender("gateway-recommender", who=who, scaled=scaled, opts=after)
+
+
 def _ollama_server(
     server: OllamaServerSettings,
     settings: PlatformSettings,
@@ -226,18 +257,5 @@ def _after(opts: pulumi.ResourceOptions, *needed: pulumi.Resource) -> pulumi.Res
     return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=list(needed)))
 
 
-def gateway_callers(settings: PlatformSettings) -> list[NetworkPolicyPeerArgsDict]:
-    """Who may reach the gateway: its own namespace, named ones, the way in, monitoring."""
-    namespaces = list(settings.gateway.client_namespaces)
-    if settings.exposure is not None:
-        namespaces.append(settings.exposure.parent_gateway.namespace)
-    others = [other_namespace(namespace) for namespace in dict.fromkeys(namespaces)]
-    return [same_namespace({}), *others, _monitoring(settings)]
-
-
 def _engine_callers(settings: PlatformSettings) -> list[NetworkPolicyPeerArgsDict]:
-    return [same_namespace(gateway_identity(settings).selector), _monitoring(settings)]
-
-
-def _monitoring(settings: PlatformSettings) -> NetworkPolicyPeerArgsDict:
-    return other_namespace(settings.monitoring.namespace, {"app.kubernetes.io/name": "prometheus"})
+    return [same_namespace(gateway_identity(settings).selector), monitoring(settings)]

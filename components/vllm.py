@@ -4,7 +4,7 @@ Owns the Deployment or LeaderWorkerSet, its Service, its network policies and it
 pods are `vllm_pods`'s, the weights' volume is `model_cache`'s, the nodes are `node_pools`'.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -18,7 +18,7 @@ from components.document import chat_template
 from components.document.plans import ModelPlan
 from components.document.vllm_model import VllmServerSettings
 from components.model_mount import ModelMount
-from components.network import group_rules, ingress, network_policy, policy_spec
+from components.network import group_rules, ingress, neighbour_egress, network_policy, policy_spec
 from components.preflight import preflight_config_name, preflight_files, preflight_plan
 from components.vllm_group import group_server
 from components.vllm_pods import PodParts, server_pod
@@ -75,12 +75,16 @@ class VllmServer(pulumi.ComponentResource):
             ),
             child,
         )
+        for number, labels in enumerate(_neighbours(settings, who)):
+            policy = neighbour_egress(labels, who.selector, VLLM_PORT)
+            network_policy(f"{who.name}-direct-{number}", who.namespace, policy, child)
         assert found.host is not None, "the wiring refuses a model without a plan"
         replicas = Replicas(
-            count=settings.replicas,
+            count=settings.least_replicas,
             surge=placement.surge,
             grace_seconds=drain.pod_grace_seconds,
             start_seconds=_NODE_SECONDS + found.host.startup_seconds,
+            most=settings.scaling.max_replicas if settings.scaling else None,
         )
         parts = PodParts(
             found,
@@ -105,6 +109,11 @@ class VllmServer(pulumi.ComponentResource):
             )
         self.service_name = service.metadata.name
         self.register_outputs({"service_name": self.service_name})
+
+
+def _neighbours(settings: VllmServerSettings, who: Identity) -> list[Mapping[str, str]]:
+    """Labels of direct clients in the stack's own namespace, which is closed in both directions."""
+    return [c.pod_labels for c in settings.direct_clients if c.namespace == who.namespace]
 
 
 def _preflight(

@@ -21,6 +21,7 @@ from components.workloads import (
     disruption_budget,
     patient,
     server_account,
+    unscaled,
 )
 
 
@@ -48,7 +49,7 @@ def group_server(
             "annotations": {**who.annotations, "pulumi.com/waitFor": "condition=Available"},
         },
         spec=group_spec(who, replicas, parts),
-        opts=patient(opts, replicas.start_seconds),
+        opts=unscaled(patient(opts, replicas.start_seconds), replicas),
     )
     disruption_budget(who, replicas, opts)
     return k8s.core.v1.Service(

@@ -84,16 +84,18 @@ class Replicas:
     """How many pods serve, and how they are replaced.
 
     Attributes:
-        count: Pods wanted.
+        count: Pods wanted; of an autoscaler's workload those that the first roll-out makes.
         surge: Whether a new pod may start before an old one ends.
         grace_seconds: From the decision to end a pod to its end, at most.
         start_seconds: From creation to readiness of one pod, at most, its node included.
+        most: Pods that an autoscaler may ask for; None where there is none, and `count` holds.
     """
 
     count: int
     surge: bool
     grace_seconds: int
     start_seconds: int
+    most: int | None = None
 
 
 def server(
@@ -105,18 +107,20 @@ def server(
     *,
     claim_templates: Sequence[PersistentVolumeClaimArgsDict] = (),
     account_annotations: Mapping[str, str] | None = None,
+    port_name: str = HTTP,
 ) -> k8s.core.v1.Service:
     """Account, workload, Service and, for several replicas, disruption budget of a server.
 
     Args:
         who: Names and labels.
         replicas: Count and replacement.
-        pod: Its pod, with one container port called `http`.
+        pod: Its pod, with a container port called `port_name`.
         port: TCP port of the Service.
         opts: Parent and dependencies of the objects.
         claim_templates: Volumes that each pod has for itself; the workload is then a StatefulSet,
             else a Deployment.
         account_annotations: Further annotations of the account, such as its role in a cloud.
+        port_name: Name of the port, where it speaks another protocol.
 
     Returns:
         The Service, through which clients reach it inside the cluster only.
@@ -133,7 +137,9 @@ def server(
         spec={
             "type": "ClusterIP",
             "selector": who.selector,
-            "ports": [{"name": HTTP, "port": port, "target_port": HTTP, "protocol": "TCP"}],
+            "ports": [
+                {"name": port_name, "port": port, "target_port": port_name, "protocol": "TCP"}
+            ],
         },
         opts=opts,
     )
@@ -141,7 +147,7 @@ def server(
 
 def disruption_budget(who: Identity, replicas: Replicas, opts: pulumi.ResourceOptions) -> None:
     """One pod at a time may be evicted; a budget over a single replica would block every drain."""
-    if replicas.count > 1:
+    if (replicas.most or replicas.count) > 1:
         k8s.policy.v1.PodDisruptionBudget(
             who.name,
             metadata=who.metadata(),
@@ -173,7 +179,7 @@ def _deployment(
         who.name,
         metadata=who.metadata(),
         spec=deployment_spec(who, replicas, pod),
-        opts=patient(opts, replicas.start_seconds),
+        opts=unscaled(patient(opts, replicas.start_seconds), replicas),
     )
 
 
@@ -204,7 +210,7 @@ def _stateful_set(
         metadata=who.metadata(),
         spec=stateful_set_spec(who, replicas, pod, claim_templates),
         opts=pulumi.ResourceOptions.merge(
-            patient(opts, one_by_one),
+            unscaled(patient(opts, one_by_one), replicas),
             pulumi.ResourceOptions(
                 depends_on=[headless],
                 # The claims are there already, and grow by themselves; a template cannot change.
@@ -218,6 +224,16 @@ def patient(opts: pulumi.ResourceOptions, seconds: int) -> pulumi.ResourceOption
     """Options with so much time for a workload to get ready."""
     patience = pulumi.CustomTimeouts(create=f"{seconds}s", update=f"{seconds}s")
     return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(custom_timeouts=patience))
+
+
+def unscaled(opts: pulumi.ResourceOptions, replicas: Replicas) -> pulumi.ResourceOptions:
+    """Options that leave the number of pods to an autoscaler, where there is one.
+
+    The first roll-out says it, so that it waits for a pod that serves; after that the provider
+    neither compares nor sends a number that another field manager owns.
+    """
+    ignored = ["spec.replicas"] if replicas.most is not None else []
+    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=ignored))
 
 
 def deployment_spec(

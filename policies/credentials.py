@@ -15,9 +15,10 @@ from policies.tree import Node
 _POSSIBLE = "a credential comes from a Secret (secretKeyRef, or a file mounted from one)"
 _KEYS = (
     r"api_?key|master_?key|salt_?key|secret_?key|private_?key|access_?key|encryption_?key"
-    r"|signing_?key|client_?secret|jwt_?secret|token|password|passwd|passphrase"
+    r"|signing_?key|client_?secret|jwt_?secret|(?<!per[_-])token|password|passwd|passphrase"
 )
-"""Names of credentials; in configuration files `secret` alone is often a Secret's name."""
+"""Names of credentials; in configuration files `secret` alone is often a Secret's name, and a cost
+"per token" is a price."""
 _MORE_KEYS = (
     r"authorization|(?<=_)(pass|pwd)|(openai|anthropic|azure|mistral|cohere|groq|gemini|google"
     r"|hf|hugging_?face|wandb|langfuse|datadog|stripe|auth|admin|bearer)_key"

@@ -31,11 +31,14 @@ _PUBLIC_ANNOTATIONS = (
     "tailscale.com/expose",
 )
 """Annotations that make a cloud controller publish a Service; a key's beginning is enough."""
-_ROUTES = re.compile(r"Ingress|\w*Route|VirtualService|TargetGroupBinding|VirtualServer|HTTPProxy")
+_ROUTES = re.compile(
+    r"Ingress|\w*Route|VirtualService|TargetGroupBinding|VirtualServer|HTTPProxy|Backend$"
+)
 _ROUTE_PARTS = frozenset(
     {"spec", "rules", "http", "paths", "backend", "defaultBackend", "service", "routes", "route"}
     | {"tcp", "tls", "destination", "backendRefs", "services", "serviceRef", "backendRef"}
     | {"filters", "requestMirror", "mirror", "mirrors", "to", "alternateBackends", "resource"}
+    | {"endpoints", "fqdn", "ip"}
 )
 """Keys of routes below which a backend may stand."""
 _BACKENDS = frozenset({"service", "backendRef", "resource", "to"})
@@ -46,9 +49,11 @@ _OTHER_NAMES = {
     "backend": ("serviceName", "servicePort"),
     "defaultBackend": ("serviceName", "servicePort"),
     "port": ("", "targetPort"),
+    "fqdn": ("hostname", "port"),
+    "ip": ("address", "port"),
 }
 """Keys of backends that call the Service's name and port something else: meshes, the Ingress of
-`extensions/v1beta1`, and the port of OpenShift's Route."""
+`extensions/v1beta1`, the port of OpenShift's Route, and Backends of Envoy Gateway."""
 
 
 def _check(resource: Resource, parameters: Parameters) -> Iterator[Breach]:

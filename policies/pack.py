@@ -2,6 +2,8 @@
 
 from policies.adapter import Rule, StackRule, policy
 from policies.architectures import ARCHITECTURE_KNOWN
+from policies.autoscaling import AUTOSCALE_FALLBACK
+from policies.ceilings import REPLICA_CEILING
 from policies.context_length import MAX_MODEL_LEN_SET, NO_CAP_ESCAPE
 from policies.credentials import NO_LITERAL_CREDENTIALS
 from policies.drain import DRAIN
@@ -15,11 +17,13 @@ from policies.images import IMAGE_PINNED
 from policies.model_cache import CACHE_VOLUME
 from policies.placement import GPU_TAINT_PAIRED, NODE_PROFILE_SET
 from policies.probes import PROBES
+from policies.public_routes import ROUTE_CLOSED
 from policies.rollout import NO_ROLLOUT_GAP
 from policies.shared_memory import SHARED_MEMORY
 
 RULES: tuple[Rule | StackRule, ...] = (
     BACKEND_NOT_PUBLIC,
+    ROUTE_CLOSED,
     GATEWAY_AUTH_ON,
     OLLAMA_DEV_ONLY,
     TIERS_APART,
@@ -37,7 +41,9 @@ RULES: tuple[Rule | StackRule, ...] = (
     PROBES,
     DRAIN,
     NO_ROLLOUT_GAP,
+    AUTOSCALE_FALLBACK,
     CACHE_VOLUME,
+    REPLICA_CEILING,
 )
 
 POLICIES = tuple(policy(rule) for rule in RULES)

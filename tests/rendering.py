@@ -13,12 +13,16 @@ from pulumi.runtime import mocks, rpc
 
 from components.cluster import kubernetes_provider
 from components.document import PlatformSettings, read_document
+from components.document.credentials import ConfigCredential, DevelopmentCredential
+from components.keys import Keys
 from components.platform import Platform
 
 STACKS = ("dev", "production")
 """The committed stack files."""
 
 GATEWAY_KEY = "key-for-rendering-only"
+CONFIG_VALUE = "a-value-of-the-configuration"
+"""Begins what stands in for encrypted configuration values."""
 """What a rendered Secret holds unless a test passes another key."""
 
 _CHECKOUT = Path(__file__).parents[1]
@@ -71,8 +75,8 @@ def render(
     Args:
         settings: A document, validated or raw.
         stack: Name of the stack.
-        gateway_key: As in `Platform`.
-        hub_token: As in `Platform`.
+        gateway_key: The gateway's master key; None where its Secret comes from elsewhere.
+        hub_token: The hub's token, likewise.
 
     Raises:
         DocumentError: The raw document cannot be used.
@@ -86,8 +90,7 @@ def render(
         Platform(
             stack,
             checked,
-            gateway_key=gateway_key,
-            hub_token=hub_token,
+            keys=_keys(checked, gateway_key, hub_token),
             provider=kubernetes_provider(checked.cluster),
         )
 
@@ -95,6 +98,24 @@ def render(
     test = cast("Callable[..., Callable[[], None]]", mocks.test)  # pyright: ignore[reportUnknownMemberType]
     test(program)()
     return tuple(sorted(monitor.rendered, key=lambda item: item.key))
+
+
+def _keys(settings: PlatformSettings, gateway_key: str | None, hub_token: str | None) -> Keys:
+    """What the configuration of a stack would give, with a value for every secret in it."""
+    gateway = settings.gateway
+    return Keys(
+        gateway_key,
+        hub_token,
+        _made(gateway.salt_key, "salt"),
+        _made(getattr(gateway.database, "password", None), "database"),
+        _made(getattr(gateway.redis, "password", None), "redis"),
+    )
+
+
+def _made(credential: object, name: str) -> str | None:
+    """A value for a credential whose Secret the stack makes; None for another."""
+    made = isinstance(credential, ConfigCredential | DevelopmentCredential)
+    return f"{CONFIG_VALUE}-{name}" if made else None
 
 
 def of_kind(rendered: Sequence[Rendered], kind: str) -> tuple[Mapping[str, Any], ...]:

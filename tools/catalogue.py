@@ -203,6 +203,23 @@ KARPENTER_KWOK = Program(
     "sigs.k8s.io/karpenter/kwok",
 )
 LWS_MANAGER = Program("lws-manager", "lws", pinned("lws", "sigs.k8s.io/lws"), "sigs.k8s.io/lws/cmd")
+_KEDA = "github.com/kedacore/keda/v2"
+
+
+def _keda(part: str, *bundled: Program) -> Program:
+    version, package = pinned("keda", _KEDA), f"{_KEDA}/cmd/{part}"
+    return Program(f"keda-{part}", "keda", version, package, bundled=bundled)
+
+
+KEDA_OPERATOR = _keda("operator", _keda("adapter"))
+_PROMETHEUS = "github.com/prometheus/prometheus"
+PROMETHEUS = Program(
+    "prometheus",
+    "prometheus",
+    pinned("prometheus", _PROMETHEUS),
+    f"{_PROMETHEUS}/cmd/prometheus",
+    tags=("remove_all_sd",),  # told its targets, it needs no cloud's library to find them
+)
 
 PULUMI: tuple[Program, ...] = (PULUMI_CLI, KUBERNETES_PROVIDER)
 """What runs a Pulumi program written in Python against Kubernetes."""
@@ -219,7 +236,12 @@ CONTROL_PLANE: tuple[Program, ...] = (
 )
 """What the embedded control plane consists of."""
 
+AUTOSCALING: tuple[Program, ...] = (KEDA_OPERATOR, PROMETHEUS)
+"""What scales on metrics; a cluster's own, started by cluster tests."""
+
+_ENVOY_GATEWAY = "github.com/envoyproxy/gateway"
 _KARPENTER_AWS = "github.com/aws/karpenter-provider-aws"
+_VPA = "k8s.io/autoscaler/vertical-pod-autoscaler"
 CRDS: tuple[CrdFiles, ...] = (
     CrdFiles("karpenter-crds", "karpenter", "sigs.k8s.io/karpenter", "pkg/apis/crds/*.yaml"),
     CrdFiles("lws-crds", "lws", "sigs.k8s.io/lws", "config/crd/bases/leaderworkerset*.yaml"),
@@ -236,8 +258,15 @@ CRDS: tuple[CrdFiles, ...] = (
         "github.com/prometheus-operator/prometheus-operator",
         "example/prometheus-operator-crd/*.yaml",
     ),
-    CrdFiles("keda-crds", "crds", "github.com/kedacore/keda/v2", "config/crd/bases/*.yaml"),
+    CrdFiles("keda-crds", "crds", _KEDA, "config/crd/bases/*.yaml"),
+    CrdFiles("vpa-crds", "crds", _VPA, "deploy/vpa-v1-crd-gen.yaml"),
     CrdFiles("gateway-api-crds", "crds", "sigs.k8s.io/gateway-api", "config/crd/standard/*.yaml"),
+    CrdFiles(
+        "envoy-gateway-crds",
+        "envoy-gateway",
+        _ENVOY_GATEWAY,
+        "charts/gateway-helm/charts/crds/crds/generated/*.yaml",
+    ),
     CrdFiles(
         "external-secrets-crds",
         "crds",
@@ -271,7 +300,15 @@ OLLAMA = Program(
 )
 """The newest release that the Go module proxy serves; needs a C++ compiler."""
 
-SERVING: tuple[Program, ...] = (OLLAMA,)
-"""Engines that the serving tests start. Not among `ALL`, for only these tests need them."""
+EGCTL = Program(
+    "egctl",
+    "envoy-gateway",
+    pinned("envoy-gateway", _ENVOY_GATEWAY),
+    f"{_ENVOY_GATEWAY}/cmd/egctl",
+)
+"""Envoy Gateway's own translator of routes and policies into Envoy's configuration."""
 
-ALL: tuple[Tool, ...] = (*PULUMI, *CONTROL_PLANE, *CRDS)
+SERVING: tuple[Program, ...] = (OLLAMA, EGCTL)
+"""What the serving tests start. Not among `ALL`, for only these tests need them."""
+
+ALL: tuple[Tool, ...] = (*PULUMI, *CONTROL_PLANE, *AUTOSCALING, *CRDS)

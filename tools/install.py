@@ -22,6 +22,7 @@ from tools.bootstrap import cache_folder
 from tools.build import build
 from tools.catalogue import (
     ALL,
+    AUTOSCALING,
     CONTROL_PLANE,
     CRDS,
     KUBERNETES_PROVIDER,
@@ -50,6 +51,7 @@ from tools.store import (
 GROUPS: Mapping[str, tuple[Tool, ...]] = {
     "pulumi": PULUMI,
     "control-plane": CONTROL_PLANE,
+    "autoscaling": AUTOSCALING,
     "crds": CRDS,
     "serving": SERVING,
 }

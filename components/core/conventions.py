@@ -10,6 +10,11 @@ VLLM_PORT = 8000
 """Port of vLLM's API server, its default (row A2)."""
 OLLAMA_PORT = 11434
 """Port of Ollama's API server, its default."""
+METRICS_PORT = 4001
+"""Port of the gateway's metrics, which ask for no key: monitoring alone reaches it."""
+POSTGRES_PORT = 5432
+REDIS_PORT = 6379
+"""Ports of the gateway's own stores, their defaults."""
 
 GROUP_LABEL = "leaderworkerset.sigs.k8s.io/group-index"
 RANK_LABEL = "leaderworkerset.sigs.k8s.io/worker-index"
@@ -37,6 +42,12 @@ document says what to take it for, so that its plan is a guess."""
 HOSTS_OUTSIDE = "inference-platform/hosts-outside"
 """Annotation on the gateway: the hosts of providers that prompts may go to, with commas between."""
 
+IDLE_FALLBACK = "inference-platform/idle-fallback"
+"""Annotation on an autoscaler that may end the last server: the alias that answers meanwhile."""
+
+START_SECONDS = "inference-platform/start-seconds"
+"""Annotation on an autoscaler: how long a start of what it scales takes at most, by the plan."""
+
 PRELOAD_PROGRAM = "components.programs.preload"
 """The module that fetches, checks, copies and collects weights in pods."""
 
@@ -48,7 +59,9 @@ ENVIRONMENT = "inference-platform/environment"
 
 Environment = Literal["development", "production"]
 
-Role = Literal["engine", "gateway", "preload", "collect", "state"]
+Role = Literal[
+    "engine", "gateway", "preload", "collect", "database", "counters", "migration", "state"
+]
 
 
 def selector(app: str, instance: str, role: Role) -> dict[str, str]:

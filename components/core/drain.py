@@ -7,6 +7,11 @@ ENDPOINT_REMOVAL_SECONDS = 15
 ENGINE_MARGIN_SECONDS = 30
 """From the last token to the exit of vLLM: two worker graces of 5 s and teardown were measured to
 take 11 s; 30 s leaves room on a loaded node."""
+ANSWER_MARGIN_SECONDS = 15
+"""By how much each hop towards the client waits longer than the one behind it: the inner one's own
+error arrives, in place of a connection that ends."""
+IDLE_CONNECTION_SECONDS = 60
+"""After which common proxies drop an idle connection to the gateway, and Envoy is told to."""
 NODE_MARGIN_SECONDS = 60
 """A node must outlive its pods: Karpenter deletes a pod at once whose grace exceeds the node's."""
 
@@ -63,3 +68,22 @@ class DrainChain:
     def request_timeout_seconds(self) -> int:
         """Time-out of gateway and route; a shorter one would cut a stream that may still run."""
         return self.longest_stream_seconds
+
+    @property
+    def silence_timeout_seconds(self) -> int:
+        """How long the way in waits for the next byte, the first one included.
+
+        A stream that goes on has no end there; one that says nothing is ended by the gateway first.
+        """
+        return self.request_timeout_seconds + ANSWER_MARGIN_SECONDS
+
+    @property
+    def keep_alive_seconds(self) -> int:
+        """How long the gateway keeps an idle connection: longer than whatever stands before it.
+
+        An ALB has one idle time-out for both sides, and answers 502 where the gateway closes first.
+        """
+        return max(
+            self.silence_timeout_seconds + ANSWER_MARGIN_SECONDS,
+            IDLE_CONNECTION_SECONDS + ANSWER_MARGIN_SECONDS,
+        )

@@ -1,17 +1,24 @@
 """Validation errors as sentences: what was asked, what is possible, which key to change."""
 
 import difflib
+import re
 import reprlib
 import types
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 from pydantic_core import ErrorDetails
 
-_PRIVATE = ("master_key", "secret", "api_base", "provider_model", "token")
+_PRIVATE = (
+    *("master_key", "salt_key", "password", "url"),
+    *("secret", "api_base", "provider_model", "token"),
+)
 """Keys below which a value is never repeated."""
+
+_WITH_PASSWORD = re.compile(r"://[^/\s]*@")
+"""An address that holds one, wherever it stands."""
 
 _LONGEST = 200
 """Characters of a value that a sentence repeats; nobody reads more, and a few lines of YAML can
@@ -132,6 +139,9 @@ def _content_problem(details: ErrorDetails) -> str:
     if details["type"] == "too_long":
         limit = details.get("ctx", {})["max_length"]
         return f"has {len(details['input'])} entries, at most {limit} are possible"
+    if details["type"] == "too_short" and details["input"]:
+        least = details.get("ctx", {})["min_length"]
+        return f"has {len(details['input'])} of at least {least} entries"
     if details["type"] == "too_short":
         return "is empty; write at least one entry below it"
     state = "is missing" if details["input"] is None else "holds no keys"
@@ -148,9 +158,10 @@ def _tag_problem(details: ErrorDetails, place: _Place) -> str:
 
 
 def _asked(details: ErrorDetails, place: _Place) -> str:
-    if _private(place):
+    asked = details["input"]
+    if _private(place) or (isinstance(asked, str) and _WITH_PASSWORD.search(asked)):
         return "is refused"
-    return f"is {shortened(details['input'])}"
+    return f"is {shortened(asked)}"
 
 
 def _private(place: _Place) -> bool:
@@ -207,13 +218,16 @@ def _place(annotation: Any, location: Sequence[int | str], path: tuple[str, ...]
 
 def _in_union(annotation: Any, location: Sequence[int | str], path: tuple[str, ...]) -> _Place:  # noqa: ANN401 - annotations are of any type
     members = [_bare(member) for member in get_args(annotation)]
-    tagged = [member for member in members if _has_tag(member, location[0])]
+    tagged = [_bare(m) for m in get_args(annotation) if _has_tag(m, location[0])]
     if tagged:
         return _place(tagged[0], location[1:], path) if location[1:] else _Place(path, None)
     return _place(next(m for m in members if m is not types.NoneType), location, path)
 
 
 def _has_tag(member: Any, tag: int | str) -> bool:  # noqa: ANN401 - annotations are of any type
+    if any(isinstance(said, Tag) and said.tag == tag for said in get_args(member)):
+        return True
+    member = _bare(member)
     if not (isinstance(member, type) and issubclass(member, BaseModel)):
         return False
     annotations = [field.annotation for field in member.model_fields.values()]

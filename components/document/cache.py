@@ -9,15 +9,11 @@ from pydantic import Field, field_validator
 
 from components.core.settings import DnsLabel, PositiveInt, Settings
 from components.core.sizing.start_up import STORAGE
-from components.document.quantities import Zone
+from components.document.quantities import StorageClass, Zone
 
 AccessMode = Literal["ReadWriteOnce", "ReadWriteMany"]
 _FSX_SMALL = (1200, 2400)
 _FSX_STEP = 3600
-_Class = Annotated[
-    DnsLabel,
-    Field(description="StorageClass of the volume, lower-case letters, digits and '-'."),
-]
 _Size = Annotated[PositiveInt, Field(description="Size of the volume, GiB.")]
 
 
@@ -25,7 +21,7 @@ class EbsCache(Settings):
     """A disk a replica, which one node in one zone mounts; for a few replicas at a steady count."""
 
     kind: Annotated[Literal["ebs"], Field(description="An EBS volume for each replica.")]
-    storage_class: _Class
+    storage_class: StorageClass
     size_gib: Annotated[PositiveInt, Field(le=65_536, description="Size of each volume, GiB.")]
     volume_type: Annotated[
         Literal["gp3", "io2"],
@@ -45,7 +41,7 @@ class EfsCache(Settings):
     """A file system that nodes of all zones share; the ordinary choice on AWS."""
 
     kind: Annotated[Literal["efs"], Field(description="One EFS file system for all replicas.")]
-    storage_class: _Class
+    storage_class: StorageClass
     size_gib: Annotated[
         PositiveInt, Field(description="Size that the claim states, GiB; EFS does not hold to it.")
     ]
@@ -55,7 +51,7 @@ class FsxCache(Settings):
     """A Lustre file system in one zone that many nodes share; for large models on many nodes."""
 
     kind: Annotated[Literal["fsx"], Field(description="One FSx for Lustre file system.")]
-    storage_class: _Class
+    storage_class: StorageClass
     size_gib: Annotated[
         PositiveInt, Field(description="1200, 2400 or a multiple of 3600 GiB, as FSx sells it.")
     ]
@@ -80,7 +76,7 @@ class ClaimCache(Settings):
     """Any other storage class: one claim; kind's `standard`, NFS or Ceph of one's own."""
 
     kind: Annotated[Literal["claim"], Field(description="One claim of any storage class.")]
-    storage_class: _Class
+    storage_class: StorageClass
     access_mode: Annotated[
         AccessMode, Field(description="ReadWriteMany lets servers on several nodes share it.")
     ] = "ReadWriteOnce"
@@ -175,14 +171,14 @@ class SnapshotCache(Settings):
             "'-'."
         ),
     ]
-    storage_class: _Class
+    storage_class: StorageClass
     size_gib: _Size
 
 
 class CompileCacheSettings(Settings):
     """A volume for compiled kernels, which a new pod then finds; shared by all replicas."""
 
-    storage_class: _Class
+    storage_class: StorageClass
     size_gib: Annotated[PositiveInt, Field(le=1024, description="Size of the volume, GiB.")] = 10
 
 

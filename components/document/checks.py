@@ -1,9 +1,20 @@
 """What the parts of a document must agree on, a sentence each: ask, limit, key to change."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from components.document import machines, ollama_plan, outside, storage, tenant_checks
+from components.document import (
+    exposure,
+    gateway_checks,
+    machines,
+    ollama_plan,
+    outside,
+    scaling_checks,
+    storage,
+    store_checks,
+    tenant_checks,
+)
+from components.document.exposure import CreatedGateway, EnvoyGatewayExposure, ExistingGateway
 from components.document.gateway import DevelopmentKey
 from components.document.whole import ROOT, PlatformSettings
 
@@ -18,12 +29,12 @@ def disagreements(document: PlatformSettings) -> tuple[str, ...]:
         _names,
         _ollama,
         ollama_plan.disagreements,
-        _aliases,
-        _further_names,
-        _fallbacks,
+        gateway_checks.disagreements,
+        store_checks.disagreements,
         _development_key,
         outside.disagreements,
         storage.disagreements,
+        scaling_checks.disagreements,
         tenant_checks.disagreements,
     )
     return tuple(problem for check in checks for problem in check(document))
@@ -51,6 +62,15 @@ def _exposure(document: PlatformSettings) -> Iterator[str]:
             f"{ROOT}.exposure is there, but {ROOT}.environment is 'development', which nobody "
             "outside may reach: take exposure out, or set environment to production"
         )
+    if document.exposure is not None:
+        yield from exposure.disagreements(document.exposure, ROOT)
+    parent = getattr(document.exposure, "parent_gateway", None)
+    key_secret = document.gateway.master_key.secret_name
+    if isinstance(parent, CreatedGateway) and parent.certificate_secret == key_secret:
+        yield (
+            f"{ROOT}.exposure.parent_gateway.certificate_secret is {key_secret!r}, the Secret of "
+            "the gateway's key: name the certificate's own"
+        )
 
 
 def _names(document: PlatformSettings) -> Iterator[str]:
@@ -76,17 +96,24 @@ def _taken(document: PlatformSettings, servers: set[str]) -> set[str]:
         f"{model.service_name}-{group}"
         for model in document.vllm_models.values()
         if model.nodes > 1
-        for group in range(model.replicas + 1)  # one more while groups are replaced by surge
+        for group in range(model.most_replicas + 1)  # one more while groups are replaced by surge
+    }
+    direct = {
+        f"{model.service_name}-direct-{number}"
+        for model in document.vllm_models.values()
+        for number in range(len(model.direct_clients))
     }
     closed = {f"{document.namespace}-{role}" for role in ("default-deny", "dns")}
-    return {"default", *closed, *beside, *leaders}
+    return {"default", *closed, *beside, *leaders, *direct}
 
 
 def _namespace(document: PlatformSettings) -> Iterator[str]:
     """The stack owns its namespace: closes it, hardens it, and deletes it with everything in it."""
     others = {"default": "Kubernetes'", document.monitoring.namespace: "monitoring's"}
-    if document.exposure is not None:
-        others[document.exposure.parent_gateway.namespace] = "the parent Gateway's"
+    if isinstance(document.exposure, EnvoyGatewayExposure):
+        others[document.exposure.proxy_namespace] = "the proxies'"
+        if isinstance(document.exposure.parent_gateway, ExistingGateway):
+            others[document.exposure.parent_gateway.namespace] = "the parent Gateway's"
     owner = others.get(document.namespace)
     if document.namespace.startswith("kube-"):
         owner = "Kubernetes'"
@@ -108,68 +135,6 @@ def _ollama(document: PlatformSettings) -> Iterator[str]:
         yield f"{ROOT}.ollama is missing: {aliases} run on Ollama, which needs a server"
     if document.ollama is not None and not aliases:
         yield f"{ROOT}.ollama has nothing to serve: remove it, or set a model's engine to ollama"
-
-
-def _aliases(document: PlatformSettings) -> Iterator[str]:
-    for name, alias in document.gateway.model_aliases.items():
-        key = f"{ROOT}.gateway.model_aliases.{name}"
-        if alias not in document.aliases:
-            yield f"{key} is {alias!r}, {_no_model(document)}"
-        if name in document.models:
-            yield f"{key} hides the model of that name: choose another name"
-
-
-def _further_names(document: PlatformSettings) -> Iterator[str]:
-    """Adapters are aliases of the gateway too; who calls a server directly uses its names."""
-    taken = {alias: f"{ROOT}.models.{alias}" for alias in document.models}
-    for name in document.gateway.model_aliases:
-        taken.setdefault(name, f"{ROOT}.gateway.model_aliases.{name}")
-    adapters = [(alias, name) for alias, m in document.vllm_models.items() for name in m.adapters]
-    for alias, name in adapters:
-        key = f"{ROOT}.models.{alias}.adapters.{name}"
-        if name in taken:
-            yield f"{key} has the name of {taken[name]}: choose another name"
-        taken.setdefault(name, key)
-    for alias, model in document.vllm_models.items():
-        for name in model.served_names:
-            if name in taken:
-                yield (
-                    f"{ROOT}.models.{alias}.served_names holds {name!r}, the name of "
-                    f"{taken[name]}: choose another name"
-                )
-
-
-def _fallbacks(document: PlatformSettings) -> Iterator[str]:
-    fallbacks = document.gateway.fallbacks
-    for alias, others in fallbacks.items():
-        key = f"{ROOT}.gateway.fallbacks.{alias}"
-        if alias not in document.aliases:
-            yield f"{key} is of {alias!r}, {_no_model(document)}"
-        for other in others:
-            if other not in document.aliases:
-                yield f"{key} names {other!r}, {_no_model(document)}"
-        circle = _circle(alias, fallbacks)
-        if circle and alias == min(circle):  # each circle once
-            yield f"{key} goes round: {' to '.join((*circle, alias))}; take one of them out"
-
-
-def _no_model(document: PlatformSettings) -> str:
-    return f"which is not among {ROOT}.models: {', '.join(document.aliases)}"
-
-
-def _circle(start: str, fallbacks: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """The way from an alias back to itself; empty where there is none."""
-    ways: list[tuple[str, ...]] = [(start,)]
-    seen: set[str] = set()
-    while ways:
-        way = ways.pop()
-        for after in fallbacks.get(way[-1], ()):
-            if after == start:
-                return way
-            if after not in seen:
-                seen.add(after)
-                ways.append((*way, after))
-    return ()
 
 
 def _development_key(document: PlatformSettings) -> Iterator[str]:

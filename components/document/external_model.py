@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from components.core.settings import Settings
-from components.document.quantities import KeySecret
+from components.document.price import PriceSettings
+from components.document.quantities import KeySecret, Tokens
 
 
 class ExternalModelSettings(Settings):
@@ -28,3 +29,10 @@ class ExternalModelSettings(Settings):
         ),
     ] = None
     secret: Annotated[KeySecret, Field(description="Where the provider's API key is.")]
+    max_model_len: Annotated[
+        Tokens | None,
+        Field(description="Tokens of prompt and answer together, as the provider says."),
+    ] = None
+    price: Annotated[
+        PriceSettings | None, Field(description="What its tokens cost, for budgets.")
+    ] = None

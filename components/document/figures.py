@@ -36,7 +36,7 @@ def _model(found: ModelPlan) -> dict[str, Any]:
 
 
 def machine_figures(found: ModelPlan, plan: Plan) -> dict[str, Any]:
-    """What a model comes to on one machine; money is that of all its replicas.
+    """What a model comes to on one machine; money is that of all replicas that there may be.
 
     `concurrency` is of one replica at the lengths of `traffic`, `usd_per_million_tokens` the least
     a million output tokens can cost at its utilisation; None where price or speed is unknown.
@@ -46,7 +46,7 @@ def machine_figures(found: ModelPlan, plan: Plan) -> dict[str, Any]:
         "verdict": fit.verdict,
         "reason": fit.reason,
         "machine": plan.machine,
-        "replicas": found.settings.replicas,
+        "replicas": found.settings.most_replicas,
         "concurrency": plan.concurrency,
         "max_model_len": fit.settings.max_model_len,
         "largest_max_model_len": min(fit.longest, found.max_position),
@@ -56,7 +56,7 @@ def machine_figures(found: ModelPlan, plan: Plan) -> dict[str, Any]:
             "expected": round(seconds.expected),
             "high": round(seconds.high),
         },
-        "usd_per_month": _cents(plan.usd_per_month, found.settings.replicas),
+        "usd_per_month": _cents(plan.usd_per_month, found.settings.most_replicas),
         "usd_per_million_tokens": _cents(plan.usd_per_million_tokens),
     }
 

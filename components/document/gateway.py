@@ -1,46 +1,50 @@
-"""What a stack may say about its gateway, and about access from outside the cluster."""
+"""What a stack may say about its gateway."""
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from components.core.settings import (
     DnsLabel,
-    HostName,
     ImageReference,
     PositiveInt,
     ServiceName,
     Settings,
 )
+from components.document.credentials import (
+    ConfigCredential,
+    Credential,
+    DevelopmentCredential,
+    ExistingCredential,
+)
+from components.document.gateway_routing import (
+    ObservabilitySettings,
+    RequestLimits,
+    RoutingSettings,
+    RoutingTag,
+)
+from components.document.gateway_stores import Database, Redis
 from components.document.quantities import SecretKey
+from components.document.scaling import GatewayScalingSettings
 from components.document.tenants import DeleteAfter, TeamSettings, TenantName
 
 
-class _KeySettings(Settings):
-    secret_name: Annotated[
-        DnsLabel,
-        Field(description="Secret of the gateway's key, lower-case letters, digits and '-'."),
-    ]
+class ExistingKey(ExistingCredential):
+    """A Secret that is already in the namespace, put there by the organisation's secret store."""
+
     secret_key: SecretKey = "master-key"
 
 
-class ExistingKey(_KeySettings):
-    """A Secret that is already in the namespace, put there by the organisation's secret store."""
-
-    source: Annotated[Literal["existing"], Field(description="The Secret is there already.")]
-
-
-class ConfigKey(_KeySettings):
+class ConfigKey(ConfigCredential):
     """A Secret made from Pulumi's own encrypted configuration value `inference:gatewayKey`."""
 
-    source: Annotated[Literal["config"], Field(description="Made from inference:gatewayKey.")]
+    secret_key: SecretKey = "master-key"
 
 
-class DevelopmentKey(_KeySettings):
+class DevelopmentKey(DevelopmentCredential):
     """A Secret with a value that everybody knows; refused beside engines of production."""
 
-    source: Annotated[Literal["development"], Field(description="Made from the value below.")]
-    value: Annotated[str, Field(pattern=r"^[!-~]{8,}$", description="8 or more signs, no blanks.")]
+    secret_key: SecretKey = "master-key"
 
 
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")]
@@ -48,21 +52,70 @@ ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")]
 
 MasterKey = Annotated[ExistingKey | ConfigKey | DevelopmentKey, Field(discriminator="source")]
 
+Several = Annotated[tuple[str, ...], Field(min_length=2, max_length=64)]
+
+
+def _number(meant: object) -> str:
+    """Which of the two shapes a value has, so that what is wrong is said of that one alone."""
+    return "several" if isinstance(meant, list | tuple) else "one"
+
+
+Meant = Annotated[
+    Annotated[str, Tag("one")] | Annotated[Several, Tag("several")], Discriminator(_number)
+]
+Others = Annotated[tuple[str, ...], Field(min_length=1, max_length=16)]
+
 
 class GatewaySettings(Settings):
     """What a stack may say about its gateway."""
 
     service_name: ServiceName
     replicas: Annotated[PositiveInt, Field(le=1000, description="Pods of the gateway.")] = 1
-    master_key: Annotated[MasterKey, Field(description="The key that every client has to show.")]
+    scaling: Annotated[
+        GatewayScalingSettings | None,
+        Field(description="As many pods as load asks for, instead of replicas."),
+    ] = None
+    vpa: Annotated[
+        bool,
+        Field(strict=True, description="Whether a VPA recommends CPU and memory; it sets nothing."),
+    ] = False
+    master_key: Annotated[MasterKey, Field(description="The key that may do everything.")]
+    salt_key: Annotated[
+        Credential | None,
+        Field(
+            description="Encrypts what the database keeps secret, and can never change; source "
+            "config is inference:gatewaySaltKey."
+        ),
+    ] = None
+    database: Annotated[
+        Database | None, Field(description="Where teams, keys and their spend are kept.")
+    ] = None
+    redis: Annotated[
+        Redis | None, Field(description="Where requests of all replicas are counted.")
+    ] = None
     model_aliases: Annotated[
-        dict[ModelName, str],
-        Field(max_length=1000, description="Further names that clients may use, to their alias."),
+        dict[ModelName, Meant],
+        Field(
+            max_length=1000,
+            description="Further names that clients may use, to their alias, or to several: each "
+            "request goes to one that its prompt fits into.",
+        ),
+    ] = Field(default_factory=dict)
+    tag_routes: Annotated[
+        dict[str, Annotated[dict[RoutingTag, str], Field(min_length=1, max_length=16)]],
+        Field(description="By alias and a request's tag: the alias that answers it instead."),
     ] = Field(default_factory=dict)
     fallbacks: Annotated[
-        dict[str, Annotated[tuple[str, ...], Field(min_length=1)]],
+        dict[str, Others],
         Field(description="Aliases that answer instead of an alias that fails, in this order."),
     ] = Field(default_factory=dict)
+    context_fallbacks: Annotated[
+        dict[str, Others],
+        Field(description="Aliases that answer instead where a prompt is too long for an alias."),
+    ] = Field(default_factory=dict)
+    routing: RoutingSettings = RoutingSettings()
+    limits: RequestLimits = RequestLimits()
+    observability: ObservabilitySettings = ObservabilitySettings()
     client_namespaces: Annotated[
         tuple[DnsLabel, ...], Field(description="Whose pods may call, beside the platform's own.")
     ] = ()
@@ -86,20 +139,7 @@ class GatewaySettings(Settings):
         PositiveInt, Field(le=59, description="Minutes between two looks for drift.")
     ] = 15
 
-
-class ParentGatewaySettings(Settings):
-    """The Gateway of the cluster that terminates TLS for the host."""
-
-    name: Annotated[
-        DnsLabel, Field(description="Name of the Gateway, lower-case letters, digits and '-'.")
-    ]
-    namespace: Annotated[
-        DnsLabel, Field(description="Its namespace, lower-case letters, digits and '-'.")
-    ]
-
-
-class ExposureSettings(Settings):
-    """What a stack may say about access from outside the cluster."""
-
-    host: HostName
-    parent_gateway: ParentGatewaySettings
+    def meant(self, name: str) -> tuple[str, ...]:
+        """The aliases of the models section that a name of clients stands for."""
+        aliases = self.model_aliases.get(name, name)
+        return (aliases,) if isinstance(aliases, str) else aliases

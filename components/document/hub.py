@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from components.core.settings import DnsLabel, Settings
-from components.document.quantities import SecretKey
+from components.document.quantities import Cidr, SecretKey
 
 
 class _TokenSettings(Settings):
@@ -64,14 +64,6 @@ class ExternalToken(_TokenSettings):
 
 
 HubToken = Annotated[ExistingToken | ConfigToken | ExternalToken, Field(discriminator="source")]
-
-Cidr = Annotated[
-    str,
-    Field(
-        pattern=r"^(\d{1,3}\.){3}\d{1,3}/\d{1,2}$",
-        description="An IPv4 network, such as 10.20.0.0/24.",
-    ),
-]
 
 
 class HubSettings(Settings):

@@ -97,9 +97,12 @@ def _pools(document: PlatformSettings) -> Iterator[str]:
         needed = pool.max_gpus - document.spare_gpus(name)
         if needed > pool.max_gpus:
             whole = f", in whole machines {needed}" if needed > taken else ""
+            scaled = any(m.scaling for m in document.vllm_models.values() if m.pool == name)
+            asked = f"up to {taken}" if scaled else f"{taken}"
+            keys = "replicas, scaling.max_replicas" if scaled else "replicas"
             yield (
-                f"{key}.max_gpus is {pool.max_gpus}, but its models ask for {taken} GPUs{whole}: "
-                "raise it, or lower their replicas or tensor_parallel"
+                f"{key}.max_gpus is {pool.max_gpus}, but its models ask for {asked} GPUs{whole}: "
+                f"raise it, or lower their {keys} or tensor_parallel"
             )
 
 

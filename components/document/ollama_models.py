@@ -7,6 +7,7 @@ from pydantic import Field
 from components.core.ollama_models import ManifestDigest
 from components.core.settings import ImageReference, PositiveInt, ServiceName, Settings
 from components.document.cache import OllamaCache
+from components.document.price import PriceSettings
 from components.document.quantities import Cpus, MemoryGib, Tokens
 
 
@@ -39,6 +40,9 @@ class OllamaModelSettings(Settings):
         ),
     ] = None
     max_model_len: Annotated[Tokens, Field(description="Tokens of prompt and answer together.")]
+    price: Annotated[
+        PriceSettings | None, Field(description="What its tokens cost, for budgets.")
+    ] = None
 
 
 class OllamaServerSettings(Settings):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from components.document.external_model import ExternalModelSettings
 from components.document.providers import HOSTS, host_of, leads_inside, looks_like_key, refusal
+from components.document.store_checks import secret_names
 from components.document.whole import ROOT, PlatformSettings
 
 
@@ -34,18 +35,48 @@ def _leaves(document: PlatformSettings, alias: str) -> str:
         f"{ROOT}.models.{alias}: prompts leave the cluster for {host(model)}: all that ask for "
         f"{_listed(_names(document, alias))}"
     )
-    failing = [
-        f"{other} (asked for as {_listed(_names(document, other))})"
-        for other in document.models
+    tagged = [_tagged(document, *way) for way in _tags(document, alias)]
+    failing = _failing(document, alias)
+    return "; and those ".join(
+        (
+            text,
+            *([f"tagged {_listed(tagged)}"] if tagged else []),
+            *([f"of {_listed(failing)} whenever it fails"] if failing else []),
+        )
+    )
+
+
+def _tags(document: PlatformSettings, alias: str) -> Iterator[tuple[str, str]]:
+    """Tags that lead to a model, with the name that they are of."""
+    for name, routes in document.gateway.tag_routes.items():
+        yield from ((tag, name) for tag, other in routes.items() if other == alias)
+
+
+def _tagged(document: PlatformSettings, tag: str, name: str) -> str:
+    """A fallback takes the tags of a request along."""
+    failing = _failing(document, name)
+    late = f", or for {_listed(failing)} whenever it fails" if failing else ""
+    return f"{tag!r} that ask for {_listed(_same(document, name))}{late}"
+
+
+def _failing(document: PlatformSettings, alias: str) -> list[str]:
+    """Models that another one answers for when they fail, with the names to which that happens."""
+    return [
+        f"{other} (asked for as {_listed(_same(document, other))})"
+        for other in document.aliases
         if other != alias and alias in _answering(document, other)
     ]
-    return f"{text}; and those of {_listed(failing)} whenever it fails" if failing else text
+
+
+def _same(document: PlatformSettings, name: str) -> list[str]:
+    """A name and those that stand for it alone, so that its ways are theirs."""
+    return [name, *(n for n, meant in document.gateway.model_aliases.items() if meant == name)]
 
 
 def _names(document: PlatformSettings, alias: str) -> list[str]:
     """What clients may ask for to get a model."""
-    further = document.gateway.model_aliases.items()
-    return [alias, *(name for name, meant in further if meant == alias)]
+    further = document.gateway.model_aliases
+    return [alias, *(name for name in further if alias in document.gateway.meant(name))]
 
 
 def _answering(document: PlatformSettings, alias: str) -> set[str]:
@@ -53,7 +84,9 @@ def _answering(document: PlatformSettings, alias: str) -> set[str]:
     found: set[str] = set()
     waiting = [alias]
     while waiting:
-        after = set(document.gateway.fallbacks.get(waiting.pop(), ())) - found
+        alias, gateway = waiting.pop(), document.gateway
+        others = (*gateway.fallbacks.get(alias, ()), *gateway.context_fallbacks.get(alias, ()))
+        after = set(others) - found
         found |= after
         waiting += after
     return found
@@ -87,15 +120,15 @@ def _provider(key: str, model: ExternalModelSettings) -> Iterator[str]:
 
 def _secrets(document: PlatformSettings) -> Iterator[str]:
     """A key goes to one host only, and the gateway's own to none."""
-    master = document.gateway.master_key.secret_name
+    own = {name: key for key, name in secret_names(document).items()}
     first: dict[str, tuple[str, str]] = {}
     for alias, model in document.external_models.items():
         key = f"{ROOT}.models.{alias}.secret.name"
-        if model.secret.name == master:
+        if model.secret.name in own:
             yield (
-                f"{key} is {master!r}, the Secret of the gateway's own key "
-                f"({ROOT}.gateway.master_key), which would be sent to {host(model)}: name a Secret "
-                "of the provider's key"
+                f"{key} is {model.secret.name!r}, as is {own[model.secret.name]}, and the "
+                f"gateway's own credential would be sent to {host(model)}: name a Secret of the "
+                "provider's key"
             )
             continue
         other, where = first.setdefault(model.secret.name, (alias, host(model)))

@@ -13,7 +13,14 @@ from components.core.sizing.kernels import least_compute_capability
 from components.core.sizing.plan import Plan
 from components.core.sizing.request import Model, SizingError
 from components.core.sizing.verdict import Verdict
-from components.document import cache_room, engine_checks, engine_image, sentences, weights
+from components.document import (
+    cache_room,
+    engine_checks,
+    engine_image,
+    scale_in,
+    sentences,
+    weights,
+)
 from components.document.host import (
     HostShare,
     holds,
@@ -136,6 +143,7 @@ def plan_model(
         *cache_room.problems(key, settings, (lock, *parts.locks), pool),
         *pod_problems(key, settings, kept, host),
         *no_room(key, settings, pool, host),
+        *scale_in.too_slow(key, settings, kept),
         *_over_pcie(key, settings, machines),
         *(
             _twice_quantised(key, settings, model)

@@ -1,5 +1,6 @@
 """Numbers and names that several parts of the stack document share."""
 
+import ipaddress
 from typing import Annotated
 
 from pydantic import Field
@@ -35,6 +36,33 @@ SecretKey = Annotated[
     ),
 ]
 """A key of a Secret, as Kubernetes allows it, but for one that begins with a dot."""
+
+Cidr = Annotated[
+    str,
+    Field(
+        pattern=r"^(\d{1,3}\.){3}\d{1,3}/\d{1,2}$",
+        description="An IPv4 network, such as 10.20.0.0/24.",
+    ),
+]
+
+_WIDEST = 16
+"""Bits of the widest private network: a wider one would be most of the cluster's own."""
+
+
+def is_private(network: str) -> bool:
+    """Whether a text is the address of a private IPv4 network that is narrow enough to be named."""
+    try:
+        found = ipaddress.IPv4Network(network)
+    except ValueError:
+        return False
+    local = found.is_link_local or found.is_loopback
+    return found.is_private and not local and found.prefixlen >= _WIDEST
+
+
+StorageClass = Annotated[
+    DnsLabel,
+    Field(description="StorageClass of the volume, lower-case letters, digits and '-'."),
+]
 
 
 class KeySecret(Settings):

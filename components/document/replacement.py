@@ -55,8 +55,9 @@ def sentence(document: PlatformSettings, found: ModelPlan) -> str:
         f"{key} is replaced in order: the old server ends before its successor starts, because "
         f"{how.reason}"
     )
-    if model.replicas > 1:
-        return f"{begin}; {model.replicas - 1} of {model.replicas} answer meanwhile"
+    least = model.least_replicas
+    if least > 1:
+        return f"{begin}; {least - 1} of {least} answer meanwhile"
     seconds = found.deciding.start_seconds
     low, high = (max(1, round(each / _MINUTE)) for each in (seconds.low, seconds.high))
     return f"{begin}; nobody answers for {low} to {high} minutes"

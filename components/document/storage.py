@@ -1,6 +1,5 @@
 """What caches and the hub must agree on with the rest of a document, a sentence each."""
 
-import ipaddress
 from collections.abc import Iterator
 
 from components.document.cache import (
@@ -13,12 +12,12 @@ from components.document.cache import (
 )
 from components.document.hub import ConfigToken, ExternalToken
 from components.document.providers import host_of, leads_inside
+from components.document.quantities import is_private
+from components.document.store_checks import secret_names
 from components.document.vllm_model import VllmServerSettings
 from components.document.whole import ROOT, PlatformSettings
 
 _HUB = f"{ROOT}.hub"
-_WIDEST = 16
-"""Bits of the widest private network: a wider one would be most of the cluster's own."""
 
 
 def disagreements(document: PlatformSettings) -> Iterator[str]:
@@ -114,11 +113,12 @@ def _token(document: PlatformSettings) -> Iterator[str]:
     if token is None:
         return
     key, name = f"{_HUB}.token.secret_name", token.secret_name
-    if name == document.gateway.master_key.secret_name:
-        yield (
-            f"{key} is the Secret of the gateway's key too ({ROOT}.gateway.master_key): the two "
-            "have different readers, name a Secret for each"
-        )
+    for own, other in secret_names(document).items():
+        if name == other:
+            yield (
+                f"{key} is the Secret of the gateway too ({own}): the two have different readers, "
+                "name a Secret for each"
+            )
     for alias, model in document.external_models.items():
         if name == model.secret.name:
             yield (
@@ -143,17 +143,8 @@ def _endpoint(document: PlatformSettings) -> Iterator[str]:
             f"preload Jobs do not reach: say in {_HUB}.endpoint_networks where it is"
         )
     for number, text in enumerate(hub.endpoint_networks):
-        if not _is_private(text):
+        if not is_private(text):
             yield (
                 f"{_HUB}.endpoint_networks.{number} is {text!r}: needed is the address of a "
                 "private network, such as 10.20.0.0/24, of 16 bits and more"
             )
-
-
-def _is_private(text: str) -> bool:
-    try:
-        network = ipaddress.IPv4Network(text)
-    except ValueError:
-        return False
-    local = network.is_link_local or network.is_loopback
-    return network.is_private and not local and network.prefixlen >= _WIDEST

@@ -13,7 +13,9 @@ from components.core.settings import (
     Settings,
 )
 from components.document.cache import CompileCacheSettings, ModelCache
+from components.document.price import PriceSettings
 from components.document.quantities import Cpus, HubId, MemoryGib, Tokens
+from components.document.scaling import ModelScalingSettings
 from components.document.vllm_features import AdapterSettings, Speculation, TrafficClass
 
 _CLASS = r"^[A-Za-z][A-Za-z0-9_]*$"
@@ -76,6 +78,9 @@ class VllmServerSettings(Settings):
     ] = "ClusterIP"
     pool: Annotated[str, Field(description="One of node_pools.")]
     max_model_len: Annotated[Tokens, Field(description="Tokens of prompt and answer together.")]
+    price: Annotated[
+        PriceSettings | None, Field(description="What its tokens cost, for budgets.")
+    ] = None
     gpu_memory_utilization: Annotated[
         float,
         Field(gt=0, le=1, strict=True, description="Share of a GPU's memory, above 0, at most 1."),
@@ -200,6 +205,14 @@ class VllmServerSettings(Settings):
         ),
     ] = ()
     replicas: Annotated[PositiveInt, Field(le=10_000, description="Servers of this model.")] = 1
+    scaling: Annotated[
+        ModelScalingSettings | None,
+        Field(description="As many servers as load asks for, instead of replicas."),
+    ] = None
+    vpa: Annotated[
+        bool,
+        Field(strict=True, description="Whether a VPA recommends CPU and memory; it sets nothing."),
+    ] = False
     cpu: Annotated[
         Cpus | None, Field(description="CPUs to request; left out, one for each process.")
     ] = None
@@ -240,6 +253,16 @@ class VllmServerSettings(Settings):
         return max(1, self.gpus_per_replica // self.nodes)
 
     @property
+    def most_replicas(self) -> int:
+        """Servers that there are at most; always so many where nothing scales them."""
+        return self.scaling.max_replicas if self.scaling else self.replicas
+
+    @property
+    def least_replicas(self) -> int:
+        """Servers that there are while anything is asked; the first roll-out makes so many."""
+        return self.scaling.min_replicas if self.scaling else self.replicas
+
+    @property
     def gpus(self) -> int:
-        """GPUs that all replicas take together."""
-        return self.replicas * self.gpus_per_replica
+        """GPUs that all replicas take together, at most."""
+        return self.most_replicas * self.gpus_per_replica

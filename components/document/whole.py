@@ -13,8 +13,9 @@ from components.document.capacity import (
     HardwareSettings,
     whole_machine_gpus,
 )
+from components.document.exposure import ExposureSettings
 from components.document.external_model import ExternalModelSettings
-from components.document.gateway import ExposureSettings, GatewaySettings
+from components.document.gateway import GatewaySettings
 from components.document.hub import HubSettings
 from components.document.ollama_models import OllamaModelSettings, OllamaServerSettings
 from components.document.vllm_model import VllmServerSettings
@@ -33,6 +34,13 @@ class MonitoringSettings(Settings):
     namespace: Annotated[
         DnsLabel, Field(description="Namespace of Prometheus, lower-case letters, digits and '-'.")
     ] = "monitoring"
+    prometheus_url: Annotated[
+        str,
+        Field(
+            pattern=r"^https?://[a-z0-9.-]+(:\d{1,5})?(/[A-Za-z0-9._/-]*)?$",
+            description="Address at which autoscalers ask Prometheus.",
+        ),
+    ] = "http://prometheus-operated.monitoring.svc:9090"
 
 
 class StreamSettings(Settings):
@@ -100,11 +108,11 @@ class PlatformSettings(Settings):
         return {a: m for a, m in self.models.items() if isinstance(m, ExternalModelSettings)}
 
     def spare_gpus(self, pool: str) -> int:
-        """GPUs that the pool may still buy when every replica runs, in whole machines."""
+        """GPUs that the pool may still buy when all replicas run that may, in whole machines."""
         settings, machines = self.node_pools[pool], self.hardware.machines()
         replicas: Counter[int] = Counter()
         for model in self.vllm_models.values():
             if model.pool == pool:
-                replicas[model.gpus_per_node] += model.replicas * model.nodes
+                replicas[model.gpus_per_node] += model.most_replicas * model.nodes
         sizes = {machines[name].gpu_count for name in settings.instance_types if name in machines}
         return settings.max_gpus - whole_machine_gpus(replicas, sizes)

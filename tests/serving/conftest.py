@@ -7,9 +7,17 @@ from pathlib import Path
 import pytest
 
 from tests.serving.config_judge import ConfigJudge, config_judge
-from tests.serving.environments import Engine, EnvironmentUnavailableError, python_of
+from tests.serving.environments import (
+    Engine,
+    EnvironmentUnavailableError,
+    egctl_program,
+    ollama_missing,
+    ollama_program,
+    python_of,
+)
 from tests.serving.processes import clean_environment
 from tests.serving.stores import Stores, stores
+from tests.serving.ways_in import Programs
 
 _ENGINES = Path(__file__).parent / "engines"
 ENVIRONMENT_SECONDS = 900
@@ -27,6 +35,14 @@ def litellm_python() -> Path:
 
 
 @pytest.fixture(scope="session")
+def programs() -> Programs:
+    try:
+        return Programs(egctl_program(), python_of("envoy").with_name("envoy"))
+    except EnvironmentUnavailableError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="session")
 def litellm_stores() -> Stores:
     """LiteLLM with all that it keeps its state in."""
     try:
@@ -38,6 +54,16 @@ def litellm_stores() -> Stores:
 def _python_of(engine: Engine) -> Path:
     try:
         return python_of(engine)
+    except EnvironmentUnavailableError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def ollama() -> Path:
+    if missing := ollama_missing():
+        pytest.skip(missing)
+    try:
+        return ollama_program()
     except EnvironmentUnavailableError as error:
         pytest.fail(str(error), pytrace=False)
 

@@ -15,12 +15,12 @@ from typing import Literal
 
 from filelock import FileLock
 
-from tools.catalogue import OLLAMA
+from tools.catalogue import EGCTL, OLLAMA
 from tools.install import ensure
 from tools.problem import ToolError
 from tools.store import cache_folder, folder_of, is_whole
 
-Engine = Literal["vllm", "litellm", "stores"]
+Engine = Literal["vllm", "litellm", "stores", "envoy"]
 
 ENGINES = Path(__file__).parent / "engines"
 """A folder for each, with what it is made from."""
@@ -135,13 +135,25 @@ def ollama_program() -> Path:
         raise EnvironmentUnavailableError(str(error)) from error
 
 
+def egctl_program() -> Path:
+    """Envoy Gateway's own translator, which is built first where it is missing: minutes.
+
+    Raises:
+        EnvironmentUnavailableError: It could not be built.
+    """
+    try:
+        return ensure([EGCTL])[EGCTL.name]
+    except ToolError as error:
+        raise EnvironmentUnavailableError(str(error)) from error
+
+
 def main() -> int:
     """Install all engines before the tests, where the progress can be seen.
 
     Returns:
         The exit code.
     """
-    engines: tuple[Engine, ...] = ("litellm", "stores", "vllm")
+    engines: tuple[Engine, ...] = ("litellm", "stores", "vllm", "envoy")
     for number, engine in enumerate(engines, start=1):
         print(f"{engine} ({number} of {len(engines)}): installing if it is missing", flush=True)
         try:
@@ -151,6 +163,7 @@ def main() -> int:
             return 1
     try:
         print(ollama_missing() or f"ollama: {ollama_program()}")
+        print(f"egctl: {egctl_program()}")
     except EnvironmentUnavailableError as error:
         print(error, file=sys.stderr)
         return 1

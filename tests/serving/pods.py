@@ -145,20 +145,23 @@ class Pod:
 
 
 @contextlib.contextmanager
-def running_pod(spec: Mapping[str, Any], cluster: Cluster, folder: Path) -> Generator[Pod]:
+def running_pod(
+    spec: Mapping[str, Any], cluster: Cluster, folder: Path, net: Network | None = None
+) -> Generator[Pod]:
     """Start a pod: its init containers one after the other, then the others; end it afterwards.
 
     Args:
         spec: The rendered pod, `template.spec` of what made it.
         cluster: What it refers to.
         folder: An empty folder for its volumes and logs.
+        net: A network that it shares with other pods; None for one of its own.
 
     Raises:
         ContainerError: An init container failed.
     """
     volumes = prepared(spec, cluster, folder)
     with contextlib.ExitStack() as stack:
-        net = stack.enter_context(network(_ports(spec["containers"])))
+        net = net or stack.enter_context(network(_ports(spec["containers"])))
 
         def started(rendered: Mapping[str, Any]) -> Container:
             seen = mounts(rendered, volumes)

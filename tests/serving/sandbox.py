@@ -20,28 +20,13 @@ from pathlib import Path
 
 _PAUSE = Path(__file__).with_name("pause.py")
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/sys", "/dev")
+_THERE = ("/etc/passwd", "/etc/hosts")
+"""Files of the machine that a mount hides; their folder cannot be written."""
 _TOOLS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class SandboxError(AssertionError):
     """The kernel or its tools do not allow what a container needs; the text says which."""
-
-
-@dataclass(frozen=True)
-class Image:
-    """What stands in for a container image.
-
-    Attributes:
-        programs: Folder of its programs, first on its PATH.
-        folders: Folders that it brings beside those of the system, seen at the same paths.
-        entrypoint: What runs where a container names no command.
-        user_name: Name of its user, for programs that look themselves up.
-    """
-
-    programs: Path
-    folders: tuple[Path, ...]
-    entrypoint: tuple[str, ...]
-    user_name: str = "app"
 
 
 @dataclass(frozen=True)
@@ -62,16 +47,37 @@ class Mount:
 
 
 @dataclass(frozen=True)
+class Image:
+    """What stands in for a container image.
+
+    Attributes:
+        programs: Folder of its programs, first on its PATH.
+        folders: Folders that it brings beside those of the system, seen at the same paths.
+        entrypoint: What runs where a container names no command.
+        user_name: Name of its user, for programs that look themselves up.
+        elsewhere: What it has at other paths than out here.
+    """
+
+    programs: Path
+    folders: tuple[Path, ...]
+    entrypoint: tuple[str, ...]
+    user_name: str = "app"
+    elsewhere: tuple[Mount, ...] = ()
+
+
+@dataclass(frozen=True)
 class Network:
     """The network of a pod.
 
     Attributes:
         process: Holds it.
         ports: Loopback port out here by the port in there.
+        hosts: What stands in for /etc/hosts in there; None for the machine's own.
     """
 
     process: subprocess.Popen[str]
     ports: Mapping[int, int]
+    hosts: Path | None = None
 
 
 @cache
@@ -155,6 +161,7 @@ def command(
     passwd.write_text(
         f"root:x:0:0::/root:/bin/sh\n{image.user_name}:x:{user[0]}:{user[1]}::/:/bin/sh\n"
     )
+    hosts = network.hosts
     inner = ["env", "-u", "PWD", "-C", folder, *_demote(user), *words]
     lines = [
         "set -e",
@@ -167,7 +174,10 @@ def command(
             for path in image.folders
             for line in _mount(Mount(str(path), path, read_only=True), root)
         ),
+        *(line for mount in image.elsewhere for line in _mount(mount, root)),
+        *_settings(mounts, root),
         *_mount(Mount("/etc/passwd", passwd, read_only=True), root),
+        *(_mount(Mount("/etc/hosts", hosts, read_only=True), root) if hosts else ()),
         *(line for mount in sorted(mounts, key=lambda m: m.path) for line in _mount(mount, root)),
         *([f"mount -o remount,bind,ro {root}"] if read_only else []),
         f"exec chroot {root} {shlex.join(inner)}",
@@ -230,6 +240,17 @@ def _system(path: str, root: Path) -> list[str]:
     return _mount(Mount(path, here, read_only=path != "/dev"), root) if here.is_dir() else []
 
 
+def _settings(mounts: Sequence[Mount], root: Path) -> list[str]:
+    """Places for volumes below the machine's /etc, which stays as it is and cannot be written."""
+    below = [mount.path for mount in mounts if mount.path.startswith("/etc/")]
+    if not below:
+        return []
+    places = root.with_suffix(".etc")
+    for path in below:
+        (places / path.removeprefix("/etc/")).mkdir(parents=True)
+    return [f"mount -t overlay -o lowerdir={places}:/etc overlay {root}/etc"]
+
+
 def _mount(mount: Mount, root: Path) -> list[str]:
     target = shlex.quote(f"{root}{mount.path}")
     if mount.source is None:
@@ -238,7 +259,7 @@ def _mount(mount: Mount, root: Path) -> list[str]:
     source = shlex.quote(str(mount.source))
     make = "mkdir -p" if mount.source.is_dir() else "touch"
     return [
-        *([] if mount.path == "/etc/passwd" else [f"{make} {target}"]),
+        *([] if mount.path in _THERE else [f"{make} {target}"]),
         f"mount --rbind {source} {target}",
         *([f"mount -o remount,bind,ro {target}"] if mount.read_only else []),
     ]

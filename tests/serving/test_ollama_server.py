@@ -13,11 +13,6 @@ import pytest
 from components.core.ollama_models import OllamaShape
 from components.core.ollama_sizing import Held
 from tests.serving import tiny_gguf
-from tests.serving.environments import (
-    EnvironmentUnavailableError,
-    ollama_missing,
-    ollama_program,
-)
 from tests.serving.gateways import running_gateway
 from tests.serving.ollama_registry import Registry, manifest_of, registry
 from tests.serving.ollamas import (
@@ -39,16 +34,6 @@ pytestmark = pytest.mark.timeout(2400)  # the first test may build Ollama: 12 mi
 
 _LONG_ANSWER = 3000
 """Tokens; some seconds of the tiny model."""
-
-
-@pytest.fixture(scope="session")
-def ollama() -> Path:
-    if missing := ollama_missing():
-        pytest.skip(missing)
-    try:
-        return ollama_program()
-    except EnvironmentUnavailableError as error:
-        pytest.fail(str(error), pytrace=False)
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from tools.schema import stack_file_schema
 
 _NAMED_BY_USERS = {"models", "node_pools", "model_aliases", "fallbacks", "hardware"}
 """Sections whose keys are names that users choose."""
-_CHOICE_OF_SHAPE = {"master_key", "node_class"}
+_CHOICE_OF_SHAPE = {"master_key", "node_class", "database", "redis", "salt_key"}
 """Sections that say in one of their keys which others they have."""
 
 
@@ -56,8 +56,13 @@ def test_an_alias_takes_prompts_of_the_same_length_in_both_stacks() -> None:
     lengths: list[dict[str, int]] = []
     for read in (read_document(document(name)) for name in STACKS):
         own = {**read.vllm_models, **read.ollama_models}
-        names = {alias: alias for alias in own} | read.gateway.model_aliases
-        lengths.append({name: own[alias].max_model_len for name, alias in names.items()})
+        lengths.append(
+            {
+                name: own[alias].max_model_len
+                for name in (*own, *read.gateway.model_aliases)
+                for alias in read.gateway.meant(name)
+            }
+        )
     assert lengths[0] == lengths[1] == {"akko-coder": 4096, "akko-chat": 4096}
 
 
@@ -103,6 +108,13 @@ def _below(schema: Mapping[str, Any], key: str) -> Iterator[Mapping[str, Any]]:
             yield inner
 
 
+def _chosen(alternative: Mapping[str, Any], value: Mapping[str, object]) -> bool:
+    """Whether an object is of this alternative, where one of its keys says which it is of."""
+    fields = alternative.get("properties", {}).items()
+    chosen = ((key, field["const"]) for key, field in fields if "const" in field)
+    return all(value.get(key, constant) == constant for key, constant in chosen)
+
+
 def _unknown(
     value: object, schema: Mapping[str, Any], definitions: Mapping[str, Any], at: str
 ) -> Iterator[str]:
@@ -113,6 +125,7 @@ def _unknown(
         found = [
             below
             for alternative in _resolve(schema, definitions)
+            if _chosen(alternative, cast("dict[str, object]", value))
             for below in _below(alternative, key)
         ]
         if not found:

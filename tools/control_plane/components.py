@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tools.control_plane.credentials import CONTEXT
 from tools.control_plane.errors import ControlPlaneError
 from tools.control_plane.layout import Layout
 from tools.control_plane.ports import LOOPBACK
@@ -159,9 +160,27 @@ def _api_server(layout: Layout, binary: Path, ports: Mapping[str, int]) -> Compo
         "--service-cluster-ip-range=10.96.0.0/16",
         "--authorization-mode=RBAC",
         "--allow-privileged=true",
+        *_aggregation(layout),
     )
     inputs = (layout.tokens, layout.certificate, layout.key, layout.account_key)
     return Component(API_SERVER, argv, ports[API_SERVER], _ROOMY_HEAP, inputs)
+
+
+def _aggregation(layout: Layout) -> tuple[str, ...]:
+    """How the API server passes on what another one answers, such as an autoscaler's metrics.
+
+    It shows our certificate there, which is also whom it would believe a user's name from; who
+    holds that file holds the administrator's token too.
+    """
+    return (
+        f"--requestheader-client-ca-file={layout.ca}",
+        f"--requestheader-allowed-names={CONTEXT}",
+        "--requestheader-username-headers=X-Remote-User",
+        "--requestheader-group-headers=X-Remote-Group",
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+        f"--proxy-client-cert-file={layout.certificate}",
+        f"--proxy-client-key-file={layout.key}",
+    )
 
 
 def _controller_manager(layout: Layout, binary: Path, port: int) -> Component:
@@ -174,6 +193,8 @@ def _controller_manager(layout: Layout, binary: Path, port: int) -> Component:
         "--leader-elect=false",
         f"--service-account-private-key-file={layout.account_key}",
         f"--root-ca-file={layout.ca}",
+        # A third of the default: who looks at an autoscaler here waits for it.
+        "--horizontal-pod-autoscaler-sync-period=5s",
     )
     inputs = (layout.kubeconfig, layout.account_key)
     return Component(CONTROLLER_MANAGER, argv, port, inputs=inputs)

@@ -218,7 +218,7 @@ FAULTS: Mapping[str, tuple[str, Any, str]] = {
     "a key in place of its Secret": (
         "gateway.master_key.secret_name",
         f"{KEY_VALUE}_",
-        "gateway.master_key.secret_name is refused: needed: Secret of the gateway's key, ",
+        "gateway.master_key.secret_name is refused: needed: Name of its Secret, ",
     ),
     "a key where none belongs": (
         "gateway.master_key.value",

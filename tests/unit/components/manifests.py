@@ -12,6 +12,9 @@ from tests.rendering import Rendered, document, of_kind, render
 
 Json = Mapping[str, Any]
 
+STORES = ("database", "counters")
+"""Components that keep the gateway's state."""
+
 
 @dataclass(frozen=True)
 class Pod:
@@ -60,9 +63,23 @@ def _pods(rendered: Sequence[Rendered]) -> Iterator[Pod]:
 
 
 def pod(rendered: Sequence[Rendered], owner: str) -> Pod:
-    """The one pod whose owner, such as `Deployment akko-akko-vllm`, begins so."""
-    (found,) = [each for each in pods(rendered) if each.owner.startswith(owner)]
+    """The pod of an owner, such as `Deployment akko-akko-vllm`, or whose owner begins so."""
+    same = [each for each in pods(rendered) if each.owner == owner]
+    (found,) = same or [each for each in pods(rendered) if each.owner.startswith(owner)]
     return found
+
+
+def servers(rendered: Sequence[Rendered]) -> tuple[Json, ...]:
+    """Deployments that clients stream from: gateway and engines, which drain.
+
+    The gateway's own database and counters are stores: whoever asks them waits milliseconds, so
+    they end at once, and the gateway asks again.
+    """
+    return tuple(
+        each
+        for each in of_kind(rendered, "Deployment")
+        if each["metadata"]["labels"]["app.kubernetes.io/component"] not in STORES
+    )
 
 
 def one(rendered: Sequence[Rendered], kind: str, name: str) -> Json:

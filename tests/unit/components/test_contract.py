@@ -9,11 +9,18 @@ from tests.rendering import STACKS, document, of_kind, render
 from tests.unit.components.manifests import Json, environment, gateway_config, one, pod, stack
 
 GATEWAY = "akko-akko-litellm"
+STORE_PORTS = {(f"{GATEWAY}-database", 5432), (f"{GATEWAY}-redis", 6379)}
+"""The gateway's own stores, which production has elsewhere."""
+PRICE = {
+    "input_cost_per_token": pytest.approx(0.2e-6),
+    "output_cost_per_token": pytest.approx(0.8e-6),
+}
+"""What 0.2 and 0.8 USD per million are, a token."""
 
 
 def _port(service: Json) -> tuple[str, int]:
     (port,) = service["spec"]["ports"]
-    assert port["targetPort"] == "http"
+    assert port["targetPort"] == port["name"]
     return service["metadata"]["name"], port["port"]
 
 
@@ -27,7 +34,7 @@ def _aliases(name: str) -> set[str]:
 @pytest.mark.parametrize(
     ("name", "services"),
     [
-        ("dev", {(GATEWAY, 4000), ("akko-akko-ollama", 11434)}),
+        ("dev", {(GATEWAY, 4000), ("akko-akko-ollama", 11434), *STORE_PORTS}),
         ("production", {(GATEWAY, 4000), ("akko-akko-vllm", 8000)}),
     ],
 )
@@ -46,11 +53,21 @@ def test_a_service_port_leads_to_the_port_on_which_its_container_listens(name: s
     for service in of_kind(stack(name), "Service"):
         service_name, port = _port(service)
         (container,) = pod(stack(name), f"Deployment {service_name}").spec["containers"]
-        assert container["ports"] == [{"name": "http", "containerPort": port}]
+        named = service["spec"]["ports"][0]["targetPort"]
+        assert {"name": named, "containerPort": port} in container["ports"]
         if container["name"] == "ollama":
             assert environment(container)["OLLAMA_HOST"] == f"0.0.0.0:{port}"
-        else:
+        elif (service_name, port) not in STORE_PORTS:  # those listen on their defaults
             assert f"--port={port}" in container["args"]
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_metrics_have_a_port_of_their_own_which_no_service_shows(name: str) -> None:
+    """They ask for no key, so monitoring alone finds them, pod by pod."""
+    (container,) = pod(stack(name), f"Deployment {GATEWAY}").spec["containers"]
+    assert {"name": "metrics", "containerPort": 4001} in container["ports"]
+    assert "--prometheus_metrics_port=4001" in container["args"]
+    assert 4001 not in {_port(service)[1] for service in of_kind(stack(name), "Service")}
 
 
 def test_both_stacks_answer_to_the_same_aliases() -> None:
@@ -71,8 +88,9 @@ def test_the_gateway_of_production_takes_its_backend_from_the_model() -> None:
             "litellm_params": {
                 "model": "hosted_vllm/akko-coder",
                 "api_base": "http://akko-akko-vllm:8000/v1",
+                **PRICE,
             },
-            "model_info": {"salted_per_tenant": True},
+            "model_info": {"id": "akko-coder", "salted_per_tenant": True},
         }
     ]
 
@@ -86,7 +104,9 @@ def test_the_gateway_of_dev_takes_its_backends_from_the_models() -> None:
                 "model": f"ollama_chat/{source}",
                 "api_base": "http://akko-akko-ollama:11434",
                 "num_ctx": 4096,
+                **PRICE,
             },
+            "model_info": {"id": alias},
         }
         for alias, source in (("akko-coder", "qwen2.5-coder:7b"), ("akko-chat", "qwen2.5:3b"))
     ]
@@ -110,9 +130,8 @@ def test_a_renamed_model_and_service_are_followed_everywhere() -> None:
 @pytest.mark.parametrize("name", STACKS)
 def test_the_gateway_demands_a_key_that_comes_from_a_secret(name: str) -> None:
     """Row A2; a missing Secret keeps the pod from starting, since the reference is required."""
-    assert gateway_config(stack(name))["general_settings"] == {
-        "master_key": "os.environ/LITELLM_MASTER_KEY"
-    }
+    general = gateway_config(stack(name))["general_settings"]
+    assert general["master_key"] == "os.environ/LITELLM_MASTER_KEY"
     (container,) = pod(stack(name), f"Deployment {GATEWAY}").spec["containers"]
     (variable,) = [v for v in container["env"] if v["name"] == "LITELLM_MASTER_KEY"]
     assert variable["valueFrom"] == {
@@ -130,12 +149,13 @@ def test_only_dev_has_a_key_in_its_document() -> None:
 def test_a_secret_is_made_of_the_key_and_hidden_by_pulumi() -> None:
     """Row A2."""
     rendered = render(document("dev"), stack="dev", gateway_key="the-key")
-    (secret,) = [item for item in rendered if item.inputs.get("kind") == "Secret"]
+    (secret,) = [item for item in rendered if item.name == "gateway-key"]
     assert secret.inputs["metadata"]["name"] == "akko-litellm-key"
     assert secret.inputs["stringData"] == {"master-key": "the-key"}
     assert secret.secret
     others = [dict(item.inputs) for item in rendered if item is not secret]
     assert "the-key" not in json.dumps(others)
+    assert all(item.secret for item in rendered if item.inputs.get("kind") == "Secret")
 
 
 def test_without_a_key_of_its_own_a_stack_makes_no_secret() -> None:
@@ -183,8 +203,11 @@ def test_every_workload_says_which_key_of_the_document_it_came_from(name: str) -
         item["metadata"]["annotations"]["inference-platform/document-key"]
         for item in of_kind(stack(name), "Deployment")
     }
-    engine = "ollama" if name == "dev" else "models.akko-coder"
-    assert paths == {"inference:platform.gateway", f"inference:platform.{engine}"}
+    of_stack = {
+        "dev": {"ollama", "gateway.database", "gateway.redis"},
+        "production": {"models.akko-coder"},
+    }
+    assert paths == {f"inference:platform.{key}" for key in ("gateway", *of_stack[name])}
 
 
 def test_mounted_configuration_is_named_after_its_content_so_that_a_change_rolls_the_pods() -> None:
@@ -194,7 +217,7 @@ def test_mounted_configuration_is_named_after_its_content_so_that_a_change_rolls
         one(rendered, "ConfigMap", item["metadata"]["name"])["metadata"]["name"]
         for rendered in (stack("production"), render(changed))
         for item in of_kind(rendered, "ConfigMap")
-        if item["metadata"]["name"].startswith("akko-akko-litellm-")
+        if item["metadata"]["name"].startswith("akko-akko-litellm-config-")
     }
     assert len(names) == 2
     assert all(item["immutable"] for item in of_kind(stack("production"), "ConfigMap"))

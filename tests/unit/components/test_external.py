@@ -39,6 +39,7 @@ def test_the_gateway_knows_the_model_and_takes_its_key_from_the_environment() ->
             "model": "openai/gpt-4.1",
             "api_key": "os.environ/PROVIDER_KEY_FRONTIER",
         },
+        "model_info": {"id": "frontier"},
     }
 
 

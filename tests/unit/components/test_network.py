@@ -1,8 +1,14 @@
 """Network policies and selectors, judged by what they let through, not by how they are written."""
 
-import pytest
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
-from tests.rendering import STACKS, document, of_kind, render
+import pytest
+import yaml
+
+from tests.rendering import STACKS, Rendered, document, of_kind, render
 from tests.unit.components.manifests import Pod, one, pods, selects, stack
 from tests.unit.components.reachability import Address, lets_in, reaches
 
@@ -13,24 +19,38 @@ FALSE_PROMETHEUS = Pod(
     "a false prometheus", "default", {"app.kubernetes.io/name": "prometheus"}, {}
 )
 GRAFANA = Pod("grafana", "monitoring", {"app.kubernetes.io/name": "grafana"}, {})
-ENVOY = Pod("envoy", "envoy-gateway-system", {"app.kubernetes.io/name": "envoy"}, {})
-OUTSIDERS = (APP, STRANGER, PROMETHEUS, FALSE_PROMETHEUS, GRAFANA, ENVOY)
-PORTS = (22, 80, 443, 4000, 8000, 8080, 11434)
+ENVOY = Pod(
+    "envoy",
+    "envoy-gateway-system",
+    {"app.kubernetes.io/managed-by": "envoy-gateway", "app.kubernetes.io/component": "proxy"},
+    {},
+)
+ENVOY_S_CONTROLLER = Pod(
+    "envoy's controller", "envoy-gateway-system", {"control-plane": "envoy-gateway"}, {}
+)
+OUTSIDERS = (APP, STRANGER, PROMETHEUS, FALSE_PROMETHEUS, GRAFANA, ENVOY, ENVOY_S_CONTROLLER)
+PORTS = (22, 80, 443, 4000, 4001, 5432, 6379, 8000, 8080, 11434)
 
 GATEWAY = "Deployment akko-akko-litellm"
 VLLM = "Deployment akko-akko-vllm"
 OLLAMA = "Deployment akko-akko-ollama"
+DATABASE = f"{GATEWAY}-database"
+COUNTERS = f"{GATEWAY}-redis"
+MIGRATION = "Job akko-akko-litellm-migration"
 
 WAYS = {
     "dev": {
         (APP.owner, GATEWAY, 4000),
-        (PROMETHEUS.owner, GATEWAY, 4000),
+        (PROMETHEUS.owner, GATEWAY, 4001),
         (PROMETHEUS.owner, OLLAMA, 11434),
         (GATEWAY, OLLAMA, 11434),
+        (GATEWAY, DATABASE, 5432),
+        (GATEWAY, COUNTERS, 6379),
+        (MIGRATION, DATABASE, 5432),
     },
     "production": {
         (APP.owner, GATEWAY, 4000),
-        (PROMETHEUS.owner, GATEWAY, 4000),
+        (PROMETHEUS.owner, GATEWAY, 4001),
         (ENVOY.owner, GATEWAY, 4000),
         (PROMETHEUS.owner, VLLM, 8000),
         (GATEWAY, VLLM, 8000),
@@ -49,13 +69,18 @@ CLOSED = (
 )
 
 
+def _name(each: Pod) -> str:
+    """Its owner without the digits of its content."""
+    return re.sub(r"-[0-9a-f]{8}$", "", each.owner)
+
+
 @pytest.mark.parametrize("name", STACKS)
 def test_only_these_ways_into_the_platform_are_open(name: str) -> None:
     """Rows A1, A6: the gateway is for everybody in the namespace, an engine for the gateway."""
     own = pods(stack(name))
     policies = of_kind(stack(name), "NetworkPolicy")
     assert {
-        (source.owner, target.owner, port)
+        (_name(source), _name(target), port)
         for source in (*own, *OUTSIDERS)
         for target in own
         for port in PORTS
@@ -95,17 +120,37 @@ def test_only_the_preload_job_reaches_the_internet_and_by_https_only(name: str) 
     """Row A10: engines serve offline."""
     policies = of_kind(stack(name), "NetworkPolicy")
     ways = {
-        (each.owner.split()[0], port)
+        (_name(each), port)
         for each in (*pods(stack(name)), APP)
         for port in PORTS
         if reaches(policies, each, PUBLIC, port)
     }
-    assert ways == {("Job", 443)}
+    server = "ollama" if name == "dev" else "vllm"
+    assert ways == {(f"Job akko-akko-{server}-preload", 443)}
+
+
+def test_stores_outside_are_reached_in_the_networks_that_the_document_names_only() -> None:
+    """The gateway, and the Job that brings its tables up to date; no engine has business there."""
+    policies = of_kind(stack("production"), "NetworkPolicy")
+    addresses = ("10.0.64.1", "10.0.127.254", "10.0.63.254", "10.0.128.1", "192.168.64.1")
+    assert {
+        (_name(each), address, port)
+        for each in pods(stack("production"))
+        for address in addresses
+        for port in PORTS
+        if reaches(policies, each, Address(address), port)
+    } == {
+        (source, address, port)
+        for source, port in ((GATEWAY, 5432), (GATEWAY, 6379), (MIGRATION, 5432))
+        for address in ("10.0.64.1", "10.0.127.254")
+    }
 
 
 @pytest.mark.parametrize("name", STACKS)
 @pytest.mark.parametrize("address", CLOSED)
-def test_no_pod_reaches_metadata_or_private_addresses(name: str, address: str) -> None:
+def test_no_pod_reaches_metadata_or_private_addresses_that_nobody_named(
+    name: str, address: str
+) -> None:
     policies = of_kind(stack(name), "NetworkPolicy")
     assert not [
         (each.owner, port)
@@ -147,7 +192,7 @@ def test_every_policy_governs_both_directions_or_is_about_foreign_pods(name: str
 
 
 @pytest.mark.parametrize("name", STACKS)
-def test_a_service_finds_the_pods_of_its_deployment_and_no_preload_pod(name: str) -> None:
+def test_a_service_finds_the_pods_of_its_deployment_and_none_of_a_job(name: str) -> None:
     services = of_kind(stack(name), "Service")
     found = {
         service["metadata"]["name"]: [
@@ -158,7 +203,7 @@ def test_a_service_finds_the_pods_of_its_deployment_and_no_preload_pod(name: str
         for service in services
     }
     assert found == {service: [f"Deployment {service}"] for service in found}
-    assert len(found) == 2
+    assert len(found) == (4 if name == "dev" else 2)
 
 
 @pytest.mark.parametrize("name", STACKS)
@@ -201,6 +246,50 @@ def test_a_direct_client_reaches_its_engine_and_nothing_else_of_the_platform() -
         for port in PORTS
         if reaches(policies, source, target, port)
     ] == [("indexer", VLLM, 8000)]
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_a_direct_client_beside_the_engine_has_a_way_out_to_it(nodes: int) -> None:
+    """Row A7: the stack's own namespace is closed in both directions."""
+    changed = with_direct_client("akko", nodes)
+    rendered = render(changed)
+    policies = of_kind(rendered, "NetworkPolicy")
+    indexer = Pod("indexer", "akko", {"app": "indexer"}, {})
+    found = (*pods(rendered), *leaders(rendered))
+    engines = [each for each in found if each.labels["app.kubernetes.io/component"] == "engine"]
+    assert len(engines) == 1
+    ways = {
+        (source.owner, target.owner, port)
+        for source in (indexer, APP)
+        for target in found
+        for port in PORTS
+        if reaches(policies, source, target, port)
+    }
+    assert ways == {
+        *((source, GATEWAY, 4000) for source in ("indexer", APP.owner)),
+        *(("indexer", each.owner, 8000) for each in engines),
+    }
+
+
+def leaders(rendered: Sequence[Rendered]) -> Iterator[Pod]:
+    """Pods of groups of nodes that have clients."""
+    for item in of_kind(rendered, "LeaderWorkerSet"):
+        template = item["spec"]["leaderWorkerTemplate"]["leaderTemplate"]
+        yield Pod(item["metadata"]["name"], "akko", template["metadata"]["labels"], {})
+
+
+def with_direct_client(namespace: str, nodes: int) -> dict[str, Any]:
+    """Production on one node, or on a group of two."""
+    changed = document("production") if nodes == 1 else two_nodes()
+    for model in changed["models"].values():
+        client = {"namespace": namespace, "pod_labels": {"app": "indexer"}}
+        model["direct_clients"] = [client]
+    return changed
+
+
+def two_nodes() -> dict[str, Any]:
+    text = (Path(__file__).parents[3] / "examples" / "two-nodes.yaml").read_text(encoding="utf-8")
+    return yaml.safe_load(text)["config"]["inference:platform"]
 
 
 def test_a_client_namespace_reaches_the_gateway_only() -> None:

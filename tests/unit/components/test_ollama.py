@@ -14,6 +14,7 @@ from tests.unit.policies.analyzer import analyze
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "dev-three-models.yaml"
 CODER = "models.akko-coder"
+PRELOAD = "Job akko-akko-ollama-preload"
 DIGEST = "0123456789abcdef" * 4
 LOCKED = "qwen2.5-coder:3b, qwen2.5-coder:7b, qwen2.5:3b, qwen2.5:7b, llama3.2:3b"
 
@@ -152,7 +153,7 @@ def test_of_a_model_that_is_not_locked_the_memory_has_to_be_said() -> None:
     changed["ollama"]["memory_gib"] = 16
     rendered = render(changed, stack="dev")
     assert _server(rendered)["resources"]["limits"] == {"memory": "16Gi"}
-    check = pod(rendered, "Job").spec["containers"][0]
+    check = pod(rendered, PRELOAD).spec["containers"][0]
     assert f"own:1b={DIGEST}" in check["args"]
 
 
@@ -202,7 +203,7 @@ def test_what_was_pulled_is_held_against_the_locked_digests_before_anything_serv
     """Row A3: by the Job, which may throw away, and by the server, which may only look."""
     models = locked_ollama_models()
     pins = [f"{name}={models[name].digest}" for name in ("qwen2.5-coder:7b", "qwen2.5:3b")]
-    (by_job,) = pod(stack("dev"), "Job").spec["containers"]
+    (by_job,) = pod(stack("dev"), PRELOAD).spec["containers"]
     (by_server,) = pod(stack("dev"), "Deployment akko-akko-ollama").spec["initContainers"]
     assert by_job["args"] == ["--discard", "/models", *pins]
     assert by_server["args"] == ["/models", *pins]
@@ -229,8 +230,7 @@ def test_another_digest_is_another_job_and_another_server() -> None:
     changed["models"]["akko-chat"] |= {"digest": DIGEST, "size_gb": 2.0}
     changed["ollama"]["memory_gib"] = 8
     rendered = render(changed, stack="dev")
-    (job,), (before,) = of_kind(rendered, "Job"), of_kind(stack("dev"), "Job")
-    assert job["metadata"]["name"] != before["metadata"]["name"]
+    assert pod(rendered, PRELOAD).owner != pod(stack("dev"), PRELOAD).owner
     server = pod(rendered, "Deployment akko-akko-ollama").spec
     assert f"qwen2.5:3b={DIGEST}" in server["initContainers"][0]["args"]
 

@@ -35,9 +35,25 @@ def test_the_gateways_own_key_is_not_sent_to_a_provider(source: str) -> None:
     value = _document(frontier={**FRONTIER, "secret": {"name": "akko-litellm-key", "key": "other"}})
     value["gateway"]["master_key"]["source"] = source
     assert _refusal(value) == (
-        f"{MODEL}.secret.name is 'akko-litellm-key', the Secret of the gateway's own key "
-        f"({ROOT}.gateway.master_key), which would be sent to api.openai.com: name a Secret of the "
+        f"{MODEL}.secret.name is 'akko-litellm-key', as is {ROOT}.gateway.master_key.secret_name, "
+        "and the gateway's own credential would be sent to api.openai.com: name a Secret of the "
         "provider's key"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("akko-litellm-salt", "salt_key.secret_name"),
+        ("akko-litellm-database", "database.url.name"),
+        ("akko-litellm-redis", "redis.password.name"),
+    ],
+)
+def test_no_other_credential_of_the_gateway_is_sent_to_a_provider(name: str, key: str) -> None:
+    value = _document(frontier={**FRONTIER, "secret": {"name": name, "key": "other"}})
+    assert _refusal(value) == (
+        f"{MODEL}.secret.name is {name!r}, as is {ROOT}.gateway.{key}, and the gateway's own "
+        "credential would be sent to api.openai.com: name a Secret of the provider's key"
     )
 
 
@@ -70,6 +86,40 @@ def test_a_fallback_of_a_fallback_leads_outside_too() -> None:
     assert second.endswith(
         "and those of akko-coder (asked for as akko-coder and akko-chat) " + "whenever it fails"
     )
+
+
+def test_a_tag_that_leads_outside_is_a_warning_that_names_it() -> None:
+    value = _document()
+    value["gateway"]["tag_routes"] = {"akko-coder": {"hard": "frontier"}}
+    assert outside.warnings(parse_document(value)) == (
+        f"{MODEL}: prompts leave the cluster for api.openai.com: all that ask for frontier; and "
+        "those tagged 'hard' that ask for akko-coder and akko-chat",
+    )
+
+
+def test_a_tag_of_a_fallback_leads_outside_too() -> None:
+    """A fallback is asked with the tags of the request, so its routes hold as well."""
+    value = _document(second={**FRONTIER, "provider_model": "openai/gpt-4.1-mini"})
+    value["gateway"]["fallbacks"] = {"second": ["akko-coder"]}
+    value["gateway"]["tag_routes"] = {"akko-coder": {"hard": "frontier"}}
+    first, _ = outside.warnings(parse_document(value))
+    assert first.endswith(
+        "and those tagged 'hard' that ask for akko-coder and akko-chat, or for second (asked for "
+        "as second) whenever it fails"
+    )
+
+
+def test_a_name_of_several_models_leads_outside_with_one_of_them_and_has_no_fallback() -> None:
+    """LiteLLM looks for fallbacks under the name that was asked for, and none is of that name."""
+    value = _document(second={**FRONTIER, "provider_model": "openai/gpt-4.1-mini"})
+    value["gateway"]["model_aliases"]["any"] = ["akko-coder", "second"]
+    value["gateway"]["fallbacks"] = {"akko-coder": ["frontier"]}
+    first, second = outside.warnings(parse_document(value))
+    assert first.endswith(
+        "all that ask for frontier; and those of akko-coder (asked for as akko-coder and akko-chat)"
+        " whenever it fails"
+    )
+    assert second.endswith("all that ask for second and any")
 
 
 @pytest.mark.parametrize(

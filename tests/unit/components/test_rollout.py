@@ -13,6 +13,7 @@ from tests.unit.components.manifests import (
     gateway_config,
     one,
     pod,
+    servers,
     stack,
 )
 
@@ -38,7 +39,7 @@ def _replace(rendered: tuple[Rendered, ...]) -> dict[str, Any]:
 @pytest.mark.parametrize("name", STACKS)
 @pytest.mark.parametrize("longest", [1, 300, 3600])
 def test_the_longest_stream_ends_within_the_grace_of_its_pod(name: str, longest: int) -> None:
-    for deployment in of_kind(_with_longest_stream(name, longest), "Deployment"):
+    for deployment in servers(_with_longest_stream(name, longest)):
         spec = deployment["spec"]["template"]["spec"]
         (container,) = spec["containers"]
         removal = container["lifecycle"]["preStop"]["sleep"]["seconds"]
@@ -70,7 +71,11 @@ def test_no_time_out_on_the_way_is_shorter_than_the_longest_stream(name: str, lo
     ]
     for route in of_kind(rendered, "HTTPRoute"):
         for rule in route["spec"]["rules"]:
-            seconds += [int(value.removesuffix("s")) for value in rule["timeouts"].values()]
+            assert set(rule["timeouts"].values()) == {"0s"}  # a whole response has no end
+    for policy in of_kind(rendered, "BackendTrafficPolicy"):
+        http = policy["spec"]["timeout"]["http"]
+        assert (http["maxStreamDuration"], http.get("requestTimeout")) == ("0s", None)
+        seconds.append(int(http["streamIdleTimeout"].removesuffix("s")))
     assert min(seconds) >= longest
 
 

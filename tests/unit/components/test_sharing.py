@@ -40,7 +40,7 @@ def test_c4_servers_that_tenants_share_are_marked_and_the_hook_lies_beside_the_c
 ):
     """Row C4."""
     (entry,) = gateway_config(stack("production"))["model_list"]
-    assert entry["model_info"] == {"salted_per_tenant": True}
+    assert entry["model_info"] == {"id": "akko-coder", "salted_per_tenant": True}
     (files,) = [
         item["data"]
         for item in of_kind(stack("production"), "ConfigMap")
@@ -53,8 +53,9 @@ def test_c4_a_cache_that_is_shared_or_off_has_no_salt_and_then_there_is_no_hook(
     """Row C4: with one tenant, a shared cache saves more."""
     for choice in ("shared", "off"):
         config = _config(prefix_caching=choice)
-        assert "callbacks" not in config["litellm_settings"]
-        assert "model_info" not in config["model_list"][0]
+        assert "tenant_salt.tenant_salt" not in config["litellm_settings"]["callbacks"]
+        assert config["model_list"][0]["model_info"] == {"id": "akko-coder"}
+    assert "tenant_salt.tenant_salt" in _config()["litellm_settings"]["callbacks"]
 
 
 def test_d8_compiled_kernels_outlive_a_pod_on_a_volume_of_their_own() -> None:
@@ -80,4 +81,4 @@ def test_an_embedding_model_is_one_to_the_gateway_too() -> None:
         source="Qwen/Qwen3-Embedding-0.6B",
         revision="97b0c614be4d77ee51c0cef4e5f07c00f9eb65b3",
     )["model_list"]
-    assert entry["model_info"] == {"mode": "embedding"}
+    assert entry["model_info"] == {"id": "akko-coder", "mode": "embedding"}

@@ -3,7 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.core.drain import ENDPOINT_REMOVAL_SECONDS, DrainChain
+from components.core.drain import (
+    ENDPOINT_REMOVAL_SECONDS,
+    IDLE_CONNECTION_SECONDS,
+    DrainChain,
+)
 
 _LONGEST = st.integers(1, 3600)
 
@@ -28,6 +32,8 @@ def test_each_layer_outlives_the_one_inside(longest: int) -> None:
     chain = DrainChain(longest)
     assert longest <= chain.request_timeout_seconds <= chain.pod_grace_seconds
     assert chain.pod_grace_seconds < chain.node_grace_seconds
+    assert chain.request_timeout_seconds < chain.silence_timeout_seconds
+    assert chain.silence_timeout_seconds < chain.keep_alive_seconds > IDLE_CONNECTION_SECONDS
 
 
 @given(_LONGEST)

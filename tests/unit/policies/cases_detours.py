@@ -116,9 +116,7 @@ EXPOSURE_CASES = (
         "spec.port",
         *_route("Route", {"to": {"name": "x"}, "port": {"targetPort": 8000}}),
     ),
-    _public(
-        "another route of OpenShift", "", *_route("Route", {"to": {"name": "akko-akko-litellm"}})
-    ),
+    _public("another route of OpenShift", "", *_route("Route", {"to": {"name": "shop"}})),
     _public(
         "a backend by resource",
         f"{_BACKEND_PATH}.resource",

@@ -100,6 +100,7 @@ CASES = (
         "a known port of a backend named later",
         _http_route(name=UNKNOWN, port=4000),
         kind=_HTTP_ROUTE,
+        also=("ax-07-route-closed",),
     ),
     _case("bad", "LoadBalancer", _kind("LoadBalancer")),
     _case("bad", "NodePort", _kind("NodePort")),
@@ -170,8 +171,16 @@ CASES = (
         _http_route(name=UNKNOWN),
         "spec.rules[0].backendRefs[0]",
         _HTTP_ROUTE,
+        also=("ax-07-route-closed",),
     ),
-    _case("unknown", "a route", put(INGRESS, "spec", value=UNKNOWN), "spec", _INGRESS),
+    _case(
+        "unknown",
+        "a route",
+        put(INGRESS, "spec", value=UNKNOWN),
+        "spec",
+        _INGRESS,
+        also=("ax-07-route-closed",),
+    ),
     _case("unknown", "rules", put(INGRESS, "spec", "rules", value=UNKNOWN), "spec.rules", _INGRESS),
     _case(
         "bypass",
@@ -217,6 +226,26 @@ CASES = (
         },
         "spec.defaultBackend.service",
         _INGRESS,
+    ),
+    _case(
+        "bypass",
+        "a Backend of Envoy Gateway",
+        {
+            "kind": "Backend",
+            "spec": {"endpoints": [{"fqdn": {"hostname": "x.akko.svc", "port": 8000}}]},
+        },
+        "spec.endpoints[0].fqdn",
+        "kubernetes:gateway.envoyproxy.io/v1alpha1:Backend",
+    ),
+    _case(
+        "bypass",
+        "a Backend of Envoy Gateway by address",
+        {
+            "kind": "Backend",
+            "spec": {"endpoints": [{"ip": {"address": "10.0.0.1", "port": 11434}}]},
+        },
+        "spec.endpoints[0].ip",
+        "kubernetes:gateway.envoyproxy.io/v1alpha1:Backend",
     ),
     _case(
         "bypass",

@@ -178,14 +178,15 @@ INGRESS: Json = {
     "kind": "Ingress",
     "metadata": {"name": "gateway"},
     "spec": {
+        "tls": [{"hosts": ["llm.akko.local"], "secretName": "llm-tls"}],
         "rules": [
             {
                 "host": "llm.akko.local",
                 "http": {
                     "paths": [
                         {
-                            "path": "/",
-                            "pathType": "Prefix",
+                            "path": "/v1/chat/completions",
+                            "pathType": "Exact",
                             "backend": {
                                 "service": {"name": "akko-akko-litellm", "port": {"number": 4000}}
                             },
@@ -193,6 +194,6 @@ INGRESS: Json = {
                     ]
                 },
             }
-        ]
+        ],
     },
 }

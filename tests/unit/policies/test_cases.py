@@ -7,6 +7,7 @@ import pytest
 from policies.pack import POLICIES, RULES
 from tests.unit.policies import (
     cases_architecture,
+    cases_autoscaling,
     cases_context,
     cases_credentials,
     cases_detours,
@@ -21,6 +22,7 @@ from tests.unit.policies import (
     cases_length,
     cases_lifecycle,
     cases_rollout,
+    cases_routes,
 )
 from tests.unit.policies.analyzer import analyze
 from tests.unit.policies.cases import Case
@@ -36,11 +38,13 @@ CASES: tuple[Case, ...] = (
     *cases_groups.CASES,
     *cases_lifecycle.CASES,
     *cases_rollout.CASES,
+    *cases_routes.CASES,
     *cases_architecture.CASES,
     *cases_image.CASES,
     *cases_credentials.CASES,
     *cases_detours.CASES,
     *cases_environments.CASES,
+    *cases_autoscaling.CASES,
 )
 
 

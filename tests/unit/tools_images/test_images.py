@@ -16,7 +16,7 @@ from components.core.images import (
 
 
 def test_every_image_of_the_platform_is_pinned_by_tag_and_index_digest() -> None:
-    assert set(images()) == {"vllm", "litellm", "ollama", "python"}
+    assert set(images()) == {"vllm", "litellm", "ollama", "python", "postgres", "valkey"}
     for name, entry in images().items():
         assert re.fullmatch(r"(docker\.io|ghcr\.io)/[^:@]+:[^:@]+@sha256:[0-9a-f]{64}", image(name))
         assert entry.kind == "index"

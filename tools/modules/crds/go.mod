@@ -10,5 +10,6 @@ require (
 	github.com/external-secrets/external-secrets v1.3.2
 	github.com/kedacore/keda/v2 v2.20.2
 	github.com/prometheus-operator/prometheus-operator v0.93.0
+	k8s.io/autoscaler/vertical-pod-autoscaler v1.8.1
 	sigs.k8s.io/gateway-api v1.6.1
 )

@@ -1,0 +1,1 @@
+"""Programs that run in LiteLLM's image and import what it holds."""

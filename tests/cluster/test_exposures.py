@@ -1,0 +1,128 @@
+"""A real API server and the real CRDs judge every way in; a stack changes from one to another."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+
+from tests.cluster.conftest import Kubectl
+from tests.cluster.objects import Object
+from tests.cluster.stacks import Deployed, deploy, project_copy, run_stacks
+from tests.rendering import of_kind
+from tests.unit.components.ways_in import WAYS_IN, exposed
+
+pytestmark = pytest.mark.timeout(600)
+
+KINDS = {
+    "existing": {"BackendTrafficPolicy", "HTTPRoute"},
+    "created": {
+        *("BackendTrafficPolicy", "ClientTrafficPolicy", "EnvoyProxy"),
+        *("Gateway", "HTTPRoute"),
+    },
+    "alb": {"Ingress"},
+}
+ALL = "ingresses,gateways,httproutes,backendtrafficpolicies,clienttrafficpolicies,envoyproxies"
+GROUPS = ("gateway.networking.k8s.io/", "gateway.envoyproxy.io/", "networking.k8s.io/")
+
+
+@pytest.fixture(scope="module")
+def namespace(kubectl: Kubectl) -> str:
+    (made,) = of_kind(exposed(WAYS_IN["alb"]), "Namespace")
+    kubectl.apply(json.dumps(made))
+    return "akko"
+
+
+def way_in(name: str) -> list[dict[str, Any]]:
+    return [
+        dict(item.inputs)
+        for item in exposed(WAYS_IN[name])
+        if str(item.inputs.get("apiVersion", "")).startswith(GROUPS)
+    ]
+
+
+@pytest.mark.parametrize("name", WAYS_IN)
+def test_the_api_server_takes_every_object_of_a_way_in_without_a_warning(
+    kubectl: Kubectl, namespace: str, name: str
+) -> None:
+    """Rows A6, B7: schemas and rules of Gateway API's and Envoy Gateway's own CRDs."""
+    found = way_in(name)
+    done = strictly(kubectl, namespace, found)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == len(found)
+
+
+def test_the_rules_of_the_real_crds_are_asked(kubectl: Kubectl, namespace: str) -> None:
+    """What the test above could not see otherwise: an unknown field, and a broken rule."""
+    (policy,) = [each for each in way_in("created") if each["kind"] == "BackendTrafficPolicy"]
+    policy["spec"]["timeout"]["http"]["streamIdle"] = "1s"
+    assert "unknown field" in strictly(kubectl, namespace, [policy]).stderr
+    del policy["spec"]["timeout"]["http"]["streamIdle"]
+    policy["spec"]["targetRefs"][0]["kind"] = "Service"
+    refused = strictly(kubectl, namespace, [policy]).stderr
+    assert "this policy can only have a targetRefs[*].kind of" in refused
+
+
+def strictly(
+    kubectl: Kubectl, namespace: str, found: list[dict[str, Any]]
+) -> CompletedProcess[str]:
+    listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": found})
+    return kubectl.run(
+        "apply", "--dry-run=server", "--validate=strict", f"-n{namespace}", "-f-", stdin=listed
+    )
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a deployment of a way in left.
+
+    Attributes:
+        done: How it went.
+        again: How the same document went once more.
+        objects: Kinds of objects that lead to the gateway afterwards.
+    """
+
+    done: CompletedProcess[str]
+    again: CompletedProcess[str]
+    objects: list[Object]
+
+
+@pytest.fixture(scope="module")
+def changes(
+    tmp_path_factory: pytest.TempPathFactory, binaries: Mapping[str, Path]
+) -> Iterator[Mapping[str, Change]]:
+    """One stack, each way in after the other."""
+    folder = tmp_path_factory.mktemp("exposures")
+    project = project_copy(folder)
+    try:
+        deployed = deploy("production", folder / "run", binaries["kubectl"], project)
+        yield {name: change(deployed, name) for name in ("created", "alb", "existing")}
+    finally:
+        run_stacks("down", run_folder=folder / "run")
+
+
+def change(deployed: Deployed, name: str) -> Change:
+    deployed.change(lambda document: document.update(exposure=dict(WAYS_IN[name])))
+    done, again = deployed.up(), deployed.up()
+    found = deployed.kubectl.get(ALL, "-nakko")
+    return Change(done, again, found["items"])
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_stack_goes_from_one_way_in_to_another(changes: Mapping[str, Change], name: str) -> None:
+    """Rows A6, B7: what the other way needed is gone."""
+    found = changes[name]
+    assert found.done.returncode == 0, found.done.stdout + found.done.stderr
+    assert {each["kind"] for each in found.objects} == KINDS[name]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_same_way_in_again_changes_nothing(changes: Mapping[str, Change], name: str) -> None:
+    again = changes[name].again
+    assert again.returncode == 0, again.stdout + again.stderr
+    for word in (" created", " updated", " replaced", " deleted"):
+        assert f"{word}\n" not in again.stdout, again.stdout
