@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from components.gateway_config import RULES
 from components.gateway_state import state_files
 from tests.serving.kubernetes_secrets import SecretStore, secret_store
 from tests.serving.postgres import postgres
@@ -23,7 +25,7 @@ from tests.serving.replicas import State, migrate, replicas
 from tests.serving.stores import stores
 from tests.unit.components.tenants import tenant_gateway
 
-_HOOK = Path(__file__).parents[2] / "components" / "programs" / "tenant_tags.py"
+_HOOKS = Path(__file__).parents[2] / "components" / "programs" / "gateway"
 _SECONDS = 120
 _MASTER = "LITELLM_MASTER_KEY"
 
@@ -110,6 +112,24 @@ class Reconciler:
         self.said.append(said)
         return process.returncode, said
 
+    def applying(
+        self, teams: Mapping[str, Any], *, killed_after_seconds: float | None = None
+    ) -> tuple[float, int]:
+        """A run that may be killed while it makes its changes, so long after its plan is there.
+
+        Returns:
+            Seconds from plan to end, and the exit code.
+        """
+        process = self.start(teams)
+        assert process.stdout is not None
+        self.said.append(process.stdout.readline())
+        begun = time.monotonic()
+        if killed_after_seconds is not None:
+            time.sleep(killed_after_seconds)
+            process.kill()
+        code, _ = self.end(process)
+        return time.monotonic() - begun, code
+
     def run(self, teams: Mapping[str, Any], *options: str, **more: object) -> tuple[int, str]:
         """One run to its end."""
         return self.end(self.start(teams, *options, **more))
@@ -178,7 +198,12 @@ def reconciling(folder: Path, master_key: str) -> Generator[Reconciler]:
         state = State(made, database, cache, master_key, "sk-salt-of-these-tests")
         done = migrate(state, folder / "migration")
         assert done.returncode == 0, done.stdout + done.stderr
-        hooks = {_HOOK.name: _HOOK.read_text(encoding="utf-8")}
+        limits = {"request_bytes": 10**6, "output_tokens": 1000, "choices": 1}
+        rules = {**limits, "routing_tags": ["cheap", "complex_reasoning"]}
+        hooks = {
+            f"{RULES}.json": json.dumps(rules),
+            f"{RULES}.py": (_HOOKS / f"{RULES}.py").read_text(encoding="utf-8"),
+        }
         with replicas(2, state, _config(engine), folder / "replicas", hooks=hooks) as servers:
             yield Reconciler(servers, store, folder / "program", master_key)
 
@@ -215,7 +240,7 @@ def _config(engine: str) -> dict[str, Any]:
         "litellm_settings": {
             "cache": True,
             "cache_params": {"type": "redis", "supported_call_types": []},
-            "callbacks": ["tenant_tags.tenant_tags"],
+            "callbacks": [f"{RULES}.{RULES}"],
         },
     }
 
