@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import cast
 
 from components.document.quantities import KeySecret
 from components.document.tenants import (
@@ -80,11 +80,11 @@ def surroundings(document: PlatformSettings) -> Surroundings:
     """What tenants depend on, from a whole document."""
     gateway = document.gateway
     ways = {alias: frozenset({alias, *_instead(document, alias)}) for alias in document.aliases}
-    further = {name: frozenset(_several(to)) for name, to in gateway.model_aliases.items()}
+    further = {name: frozenset(gateway.meant(name)) for name in gateway.model_aliases}
     return Surroundings(
-        database=getattr(gateway, "database", None) is not None,
+        database=gateway.database is not None,
         names={**ways, **further},
-        tags=cast("Mapping[str, Mapping[str, str]]", getattr(gateway, "tag_routes", {})),
+        tags=gateway.tag_routes,
         unpriced=frozenset(alias for alias in document.aliases if not _priced(document, alias)),
         secrets=_other_secrets(document),
     )
@@ -92,21 +92,14 @@ def surroundings(document: PlatformSettings) -> Surroundings:
 
 def _instead(document: PlatformSettings, alias: str) -> tuple[str, ...]:
     """Who may answer in place of a model."""
-    lists = (document.gateway.fallbacks, getattr(document.gateway, "context_fallbacks", {}))
-    return tuple(
-        other for ways in cast("list[Mapping[str, Any]]", lists) for other in ways.get(alias, ())
-    )
-
-
-def _several(meant: object) -> tuple[str, ...]:
-    """A further name means one alias, or several of which one is chosen."""
-    return (meant,) if isinstance(meant, str) else tuple(cast("tuple[str, ...]", meant))
+    ways = (document.gateway.fallbacks, document.gateway.context_fallbacks)
+    return tuple(other for way in ways for other in way.get(alias, ()))
 
 
 def _priced(document: PlatformSettings, alias: str) -> bool:
     """Whether a model has a price; an adapter has that of its model."""
     owners = [name for name, model in document.vllm_models.items() if alias in model.adapters]
-    return getattr(document.models.get((owners or [alias])[0]), "price", None) is not None
+    return document.models[(owners or [alias])[0]].price is not None
 
 
 def _other_secrets(document: PlatformSettings) -> dict[str, str]:

@@ -26,7 +26,7 @@ def keeps_state(gateway: GatewaySettings) -> bool:
 
     Without teams too: those that were taken out have to be blocked.
     """
-    return getattr(gateway, "database", None) is not None
+    return gateway.database is not None
 
 
 def secret_names(gateway: GatewaySettings) -> tuple[str, ...]:

@@ -144,7 +144,7 @@ def _current_key(account: Account, row: Row) -> Iterator[Change]:
     metadata = {**_note(account), "generation": _generation(row, account.generation)}
     body, details, tightens = differences(row, wanted, metadata)
     if row.expires is not None:
-        body, details = {**body, "duration": "-1"}, (*details, "expires -> never")
+        body, details = {**body, "duration": None}, (*details, "expires -> never")
     if row.blocked and row.noted(REMOVED):
         body, details = {**body, "blocked": False}, (*details, "unblocked")
     if body:

@@ -3,19 +3,29 @@
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+import time
+import uuid
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from components.gateway_config import RULES
 from components.gateway_state import state_files
-from tests.serving.kubernetes_secrets import SecretStore
+from tests.serving.kubernetes_secrets import SecretStore, secret_store
+from tests.serving.postgres import postgres
 from tests.serving.processes import Server, clean_environment
+from tests.serving.redis_server import redis_server
+from tests.serving.replicas import State, migrate, replicas
+from tests.serving.stores import stores
 from tests.unit.components.tenants import tenant_gateway
 
+_HOOKS = Path(__file__).parents[2] / "components" / "programs" / "gateway"
 _SECONDS = 120
 _MASTER = "LITELLM_MASTER_KEY"
 
@@ -27,7 +37,7 @@ class Completions(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         message = {"role": "assistant", "content": "yes"}
         answer = {
-            "id": "chatcmpl-1",
+            "id": f"chatcmpl-{uuid.uuid4()}",
             "object": "chat.completion",
             "created": 1,
             "model": body["model"],
@@ -102,6 +112,24 @@ class Reconciler:
         self.said.append(said)
         return process.returncode, said
 
+    def applying(
+        self, teams: Mapping[str, Any], *, killed_after_seconds: float | None = None
+    ) -> tuple[float, int]:
+        """A run that may be killed while it makes its changes, so long after its plan is there.
+
+        Returns:
+            Seconds from plan to end, and the exit code.
+        """
+        process = self.start(teams)
+        assert process.stdout is not None
+        self.said.append(process.stdout.readline())
+        begun = time.monotonic()
+        if killed_after_seconds is not None:
+            time.sleep(killed_after_seconds)
+            process.kill()
+        code, _ = self.end(process)
+        return time.monotonic() - begun, code
+
     def run(self, teams: Mapping[str, Any], *options: str, **more: object) -> tuple[int, str]:
         """One run to its end."""
         return self.end(self.start(teams, *options, **more))
@@ -114,29 +142,107 @@ class Reconciler:
         """Keys of a team as LiteLLM has them."""
         return self.admin(f"/key/list?return_full_object=true&size=100&team_id={team}")["keys"]
 
-    def chat(self, key: str, *, replica: int = 0, model: str = "chat") -> int:
-        """Status of a request with a key."""
-        body = {"model": model, "messages": [{"role": "user", "content": "yes?"}]}
+    def chat(self, key: str, *, replica: int = 0, model: str = "chat", **more: object) -> int:
+        """Status of a request with a key; `more` are further fields of its body."""
+        body = {"model": model, "messages": [{"role": "user", "content": "yes?"}], **more}
         return self._send(replica, "/v1/chat/completions", key, body).status_code
 
     def chats(self, key: str) -> list[int]:
         """Status of a request with a key on each replica."""
         return [self.chat(key, replica=number) for number in range(len(self.replicas))]
 
+    def tagged(self, key: str, tag: str) -> tuple[int, str]:
+        """Status and text of a request with a tag in its header."""
+        body = {"model": "chat", "messages": [{"role": "user", "content": "yes?"}]}
+        done = self._send(0, "/v1/chat/completions", key, body, {"x-litellm-tags": tag})
+        return done.status_code, done.text
+
     def status(self, path: str, key: str) -> int:
         """Status of another route with a key."""
         return self._send(0, path, key, None).status_code
 
     def _send(
-        self, replica: int, path: str, key: str, body: Mapping[str, Any] | None
+        self,
+        replica: int,
+        path: str,
+        key: str,
+        body: Mapping[str, Any] | None,
+        headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         with httpx.Client(trust_env=False, timeout=60) as client:
             return client.request(
                 "GET" if body is None else "POST",
                 self.replicas[replica].url + path,
-                headers={"Authorization": f"Bearer {key}"},
+                headers={"Authorization": f"Bearer {key}", **(headers or {})},
                 json=body,
             )
+
+
+@contextmanager
+def reconciling(folder: Path, master_key: str) -> Generator[Reconciler]:
+    """Two replicas on one state, before an engine that always answers.
+
+    Args:
+        folder: Empty folder for their files.
+        master_key: Of the gateway.
+    """
+    made = stores()
+    for name in ("migration", "replicas", "account", "program"):
+        (folder / name).mkdir()
+    with (
+        _engine() as engine,
+        postgres(made.postgres) as database,
+        redis_server(made.redis_server) as cache,
+        secret_store(folder / "account") as store,
+    ):
+        state = State(made, database, cache, master_key, "sk-salt-of-these-tests")
+        done = migrate(state, folder / "migration")
+        assert done.returncode == 0, done.stdout + done.stderr
+        limits = {"request_bytes": 10**6, "output_tokens": 1000, "choices": 1}
+        rules = {**limits, "routing_tags": ["cheap", "complex_reasoning"]}
+        hooks = {
+            f"{RULES}.json": json.dumps(rules),
+            f"{RULES}.py": (_HOOKS / f"{RULES}.py").read_text(encoding="utf-8"),
+        }
+        with replicas(2, state, _config(engine), folder / "replicas", hooks=hooks) as servers:
+            yield Reconciler(servers, store, folder / "program", master_key)
+
+
+@contextmanager
+def _engine() -> Generator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Completions)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/v1"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _config(engine: str) -> dict[str, Any]:
+    return {
+        "model_list": [
+            {
+                "model_name": name,
+                "litellm_params": {
+                    "model": "hosted_vllm/one",
+                    "api_base": engine,
+                    "api_key": "none",
+                    "input_cost_per_token": 1e-6,
+                    "output_cost_per_token": 1e-6,
+                },
+            }
+            for name in ("chat", "other")
+        ],
+        "general_settings": {"master_key": "os.environ/LITELLM_MASTER_KEY"},
+        "litellm_settings": {
+            "cache": True,
+            "cache_params": {"type": "redis", "supported_call_types": []},
+            "callbacks": [f"{RULES}.{RULES}"],
+        },
+    }
 
 
 def wanted_json(teams: Mapping[str, Any], **more: object) -> dict[str, Any]:
@@ -152,8 +258,8 @@ def wanted_json(teams: Mapping[str, Any], **more: object) -> dict[str, Any]:
 
 def team(**values: object) -> dict[str, Any]:
     """A team that may use the model `chat`."""
-    accounts = values.pop("accounts", {})
-    return {"settings": {**_FREE, **values}, "accounts": accounts}
+    accounts, tags = values.pop("accounts", {}), values.pop("tags", [])
+    return {"settings": {**_FREE, **values}, "accounts": accounts, "tags": tags}
 
 
 def account(generation: int = 1, overlap_seconds: float = 3600, **values: object) -> dict[str, Any]:
@@ -169,7 +275,7 @@ def _listed(teams: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "tags": [],
+            "tags": value["tags"],
             "settings": value["settings"],
             "accounts": [
                 {"name": each, "secret": f"{name}-{each}", **settings}

@@ -84,6 +84,8 @@ def replicas(
     config: Mapping[str, Any],
     folder: Path,
     environment: Mapping[str, str] | None = None,
+    *,
+    hooks: Mapping[str, str] | None = None,
 ) -> Generator[tuple[Server, ...]]:
     """Run replicas with one configuration from the moment when all of them are ready.
 
@@ -93,9 +95,10 @@ def replicas(
         config: The configuration.
         folder: Empty folder for their files.
         environment: Further variables.
+        hooks: Files that lie beside the configuration.
     """
     starts = [
-        _starting(state, config, folder / f"replica-{index}", environment or {})
+        _starting(state, config, folder / f"replica-{index}", environment or {}, hooks)
         for index in range(number)
     ]
     with ExitStack() as stack:
@@ -110,11 +113,15 @@ def _entered(stack: ExitStack, start: AbstractContextManager[Server]) -> Server:
 
 @contextmanager
 def _starting(
-    state: State, config: Mapping[str, Any], folder: Path, environment: Mapping[str, str]
+    state: State,
+    config: Mapping[str, Any],
+    folder: Path,
+    environment: Mapping[str, str],
+    hooks: Mapping[str, str] | None,
 ) -> Generator[Server]:
     folder.mkdir()
     port = free_port()
-    there = write_config(config, folder)
+    there = write_config(config, folder, hooks)
     words = ("--config", str(there), "--host", "127.0.0.1", "--port", str(port))
     with running(
         [str(state.stores.litellm.parent / "litellm"), *words],

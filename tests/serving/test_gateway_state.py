@@ -5,7 +5,6 @@ import random
 import threading
 import time
 from collections.abc import Generator
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,7 @@ import pytest
 from components.programs.gateway_admin import Admin
 from components.programs.gateway_state import table
 from components.programs.gateway_wanted import read_wanted
-from tests.serving.kubernetes_secrets import secret_store
-from tests.serving.postgres import postgres
-from tests.serving.reconcilers import Completions, Reconciler, account, team, wanted_json
-from tests.serving.redis_server import redis_server
-from tests.serving.replicas import State, migrate, replicas
-from tests.serving.stores import stores
+from tests.serving.reconcilers import Reconciler, account, reconciling, team, wanted_json
 from tools.gateway_state import main as diff
 from tools.gateway_state import planned
 
@@ -33,48 +27,8 @@ _KILLS = 12
 @pytest.fixture(scope="module")
 def reconciler(tmp_path_factory: pytest.TempPathFactory) -> Generator[Reconciler]:
     """Two replicas on one state, before an engine that always answers."""
-    folder = tmp_path_factory.mktemp("state")
-    made = stores()
-    engine = ThreadingHTTPServer(("127.0.0.1", 0), Completions)
-    threading.Thread(target=engine.serve_forever, daemon=True).start()
-    for name in ("migration", "replicas", "account", "program"):
-        (folder / name).mkdir()
-    with (
-        postgres(made.postgres) as database,
-        redis_server(made.redis_server) as cache,
-        secret_store(folder / "account") as store,
-    ):
-        state = State(made, database, cache, _MASTER_KEY, "sk-salt-of-these-tests")
-        done = migrate(state, folder / "migration")
-        assert done.returncode == 0, done.stdout + done.stderr
-        there = f"http://127.0.0.1:{engine.server_address[1]}/v1"
-        with replicas(2, state, _config(there), folder / "replicas") as servers:
-            yield Reconciler(servers, store, folder / "program", _MASTER_KEY)
-    engine.shutdown()
-    engine.server_close()
-
-
-def _config(engine: str) -> dict[str, Any]:
-    return {
-        "model_list": [
-            {
-                "model_name": name,
-                "litellm_params": {
-                    "model": "hosted_vllm/one",
-                    "api_base": engine,
-                    "api_key": "none",
-                    "input_cost_per_token": 1e-6,
-                    "output_cost_per_token": 1e-6,
-                },
-            }
-            for name in ("chat", "other")
-        ],
-        "general_settings": {"master_key": "os.environ/LITELLM_MASTER_KEY"},
-        "litellm_settings": {
-            "cache": True,
-            "cache_params": {"type": "redis", "supported_call_types": []},
-        },
-    }
+    with reconciling(tmp_path_factory.mktemp("state"), _MASTER_KEY) as running:
+        yield running
 
 
 def test_c2_teams_and_keys_are_made_once_and_a_key_opens_its_models_alone(
@@ -214,18 +168,15 @@ def test_c2_a_rotation_under_steady_requests_refuses_none_of_them(reconciler: Re
 
 
 def test_a_run_killed_at_any_moment_is_taken_up_by_the_next_one(reconciler: Reconciler) -> None:
-    """`kill -9` somewhere in a run; then one key for each account, in its Secret."""
+    """`kill -9` somewhere in a run's changes; then each account has one key, in its Secret."""
     chance = random.Random(6)
-    begun = time.monotonic()
     assert reconciler.run(_killed(1))[0] == 0
-    whole = time.monotonic() - begun
+    whole, _ = reconciler.applying(_killed(2))
     cut = 0
-    for generation in range(2, 2 + _KILLS):
+    for generation in range(3, 3 + _KILLS):
         teams = _killed(generation)
-        process = reconciler.start(teams)
-        time.sleep(chance.uniform(0.2, 1.0) * whole)
-        process.kill()
-        cut += reconciler.end(process)[0] != 0
+        _, code = reconciler.applying(teams, killed_after_seconds=chance.uniform(0, 0.8) * whole)
+        cut += code != 0
         code, said = reconciler.run(teams)
         assert code == 0, said
         assert reconciler.run(teams, "--dry-run")[0] == 0
@@ -243,6 +194,27 @@ def test_a_run_killed_at_any_moment_is_taken_up_by_the_next_one(reconciler: Reco
 def _killed(generation: int) -> dict[str, Any]:
     accounts = {name: account(generation, overlap_seconds=0) for name in ("a", "b")}
     return {"killed": team(rpm_limit=1000 + generation, accounts=accounts)}
+
+
+def test_c3_a_team_sends_the_tags_that_the_document_gives_it_and_no_others(
+    reconciler: Reconciler,
+) -> None:
+    """C3: a tag leads to another model, so it is a right, wherever in a request it stands."""
+    teams = {
+        "tags": team(tags=["complex_reasoning"], accounts={"app": account()}),
+        "none": team(accounts={"app": account()}),
+    }
+    assert reconciler.run(teams)[0] == 0
+    allowed, other = reconciler.store.key("tags-app"), reconciler.store.key("none-app")
+    assert reconciler.tagged(allowed, "complex_reasoning")[0] == 200
+    assert reconciler.chat(other) == 200
+    status, said = reconciler.tagged(other, "complex_reasoning")
+    assert status == 403
+    assert "the tag 'complex_reasoning' is not among those that this key may use: none" in said
+    assert reconciler.tagged(allowed, "complex_reasoning,cheap")[0] == 403
+    assert reconciler.chat(allowed, tags=["cheap"]) == 403
+    assert reconciler.chat(allowed, metadata={"tags": ["cheap"]}) == 403
+    assert reconciler.tagged(_MASTER_KEY, "cheap")[0] == 200
 
 
 def test_the_diff_for_a_pull_request_is_what_a_run_would_change(

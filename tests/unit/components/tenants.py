@@ -6,7 +6,6 @@ from typing import Any
 
 from components.document import parse_document
 from components.document.gateway import GatewaySettings
-from components.document.tenants import TeamSettings
 from tests.rendering import Rendered, document, of_kind, render
 
 TEAMS: Mapping[str, Mapping[str, Any]] = {
@@ -24,16 +23,19 @@ NAME = "akko-akko-litellm"
 
 
 def tenant_gateway(teams: Mapping[str, Mapping[str, Any]]) -> GatewaySettings:
-    """The gateway of the production stack with these teams, and with a database."""
-    read = {name: TeamSettings.model_validate(team) for name, team in teams.items()}
-    gateway = parse_document(document("production")).gateway
-    return gateway.model_copy(update={"teams": read, "database": "there"})
+    """The gateway of the production stack with these teams."""
+    return parse_document(_with(teams)).gateway
 
 
 def rendered(teams: Mapping[str, Mapping[str, Any]]) -> tuple[Rendered, ...]:
     """The production stack with these teams."""
-    parsed = parse_document(document("production"))
-    return render(parsed.model_copy(update={"gateway": tenant_gateway(teams)}))
+    return render(_with(teams))
+
+
+def _with(teams: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    value = document("production")
+    value["gateway"]["teams"] = teams
+    return value
 
 
 @cache

@@ -98,10 +98,10 @@ class Model:
         }
 
     def _update_key(self, body: dict[str, Any]) -> None:
-        row, duration = self.key_rows[body.pop("key")], body.pop("duration", None)
-        if duration == "-1":
+        row, duration = self.key_rows[body.pop("key")], body.pop("duration", "")
+        if duration is None:
             row["expires"] = None
-        elif duration is not None:
+        elif duration:
             end = self.now + timedelta(seconds=int(duration.removesuffix("s")))
             row["expires"] = end.isoformat()
         row |= body
