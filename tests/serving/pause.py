@@ -1,8 +1,9 @@
 """The first process of a pod: it holds the pod's network and forwards ports into it.
 
-`pause.py FD:PORT... PORT=PATH...`, started in a network namespace of its own. Each FD is a listening
-socket that was made outside, and so stays outside: what arrives there goes to 127.0.0.1:PORT in
-here. What arrives at a PORT in here goes to the socket at its PATH. Nothing else leads in or out.
+`pause.py FD:PORT... PORT=PATH...`, started in a network namespace of its own. Each FD is a
+listening socket that was made outside, and so stays outside: what arrives there goes to
+127.0.0.1:PORT in here. What arrives at a PORT in here goes to the socket at its PATH. Nothing else
+leads in or out.
 """
 
 import asyncio
