@@ -86,7 +86,8 @@ def _router(settings: GatewaySettings, drain: DrainChain) -> dict[str, Any]:
         # Where an alias is one address, to rest it would be to refuse every tenant, and one request
         # that its engine does not know (404) is enough for that.
         **({"cooldown_time": routing.rest_seconds} if choices else {"disable_cooldowns": True}),
-        **({"enable_pre_call_checks": True} if choices else {}),
+        # Its further attempts may hit the model that has failed again; then the others are asked.
+        **({"enable_pre_call_checks": True, "enable_weighted_failover": True} if choices else {}),
         **({"enable_tag_filtering": True} if settings.tag_routes else {}),
         **({"enable_health_check_routing": True} if routing.health_check_seconds else {}),
         **_ways("fallbacks", settings.fallbacks, single),

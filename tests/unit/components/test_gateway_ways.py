@@ -86,6 +86,7 @@ def test_a_model_rests_only_where_another_one_stands_behind_the_same_name() -> N
     several = {"model_aliases": {"any": ["akko-coder", "wide"]}, "routing": {"rest_seconds": 45}}
     router = _config(**several)["router_settings"]
     assert router["cooldown_time"] == 45
+    assert router["enable_weighted_failover"] is True
     assert "disable_cooldowns" not in router
 
 
