@@ -153,7 +153,7 @@ def test_another_image_is_another_migration() -> None:
 
 
 def test_a_gateway_without_database_has_nothing_to_migrate_or_to_remember() -> None:
-    rendered = _without("production", "database", "redis", "salt_key")
+    rendered = _without("production", "database", "redis", "salt_key", "teams")
     assert "gateway-migration" not in {item.name for item in rendered}
     assert not pod(rendered, GATEWAY).spec["initContainers"]
     general = gateway_config(rendered)["general_settings"]

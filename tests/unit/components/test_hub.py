@@ -184,7 +184,9 @@ def test_only_the_job_that_downloads_refers_to_the_token(source: str) -> None:
     (variable,) = [each for each in container["env"] if each["name"] == "HF_TOKEN"]
     key = TOKENS[source].get("secret_key", "token")
     assert variable["valueFrom"] == {"secretKeyRef": {"name": "hub", "key": key}}
-    mounted = [v for each in pods(found) if "-state-" not in each.owner for v in each.spec["volumes"]]
+    mounted = [
+        v for each in pods(found) if "-state-" not in each.owner for v in each.spec["volumes"]
+    ]
     assert not {"secret", "projected"} & {key for volume in mounted for key in volume}
 
 
