@@ -16,6 +16,7 @@ from tests.serving.environments import (
     python_of,
 )
 from tests.serving.processes import clean_environment
+from tests.serving.states import Home, State, running_home
 from tests.serving.stores import Stores, stores
 from tests.serving.ways_in import Programs
 
@@ -49,6 +50,19 @@ def litellm_stores() -> Stores:
         return stores()
     except EnvironmentUnavailableError as error:
         pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def home(litellm_stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> Generator[Home]:
+    """PostgreSQL and Redis, the database migrated."""
+    with running_home(litellm_stores, tmp_path_factory.mktemp("migration")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def gateway_state(home: Home) -> State:
+    """What the gateways of a module keep their state in."""
+    return home.fresh()
 
 
 def _python_of(engine: Engine) -> Path:

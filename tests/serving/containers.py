@@ -111,7 +111,7 @@ def start(
     root = folder / container["name"]
     root.mkdir()
     log = root.with_suffix(".log")
-    variables = {"PATH": path_of(image), **_environment(container, cluster)}
+    variables = {"PATH": path_of(image), **image.environment, **_environment(container, cluster)}
     program = container.get("command") or image.entrypoint
     identity = {**spec.get("securityContext", {}), **container.get("securityContext", {})}
     user = (identity.get("runAsUser", os.geteuid()), identity.get("runAsGroup", os.getegid()))

@@ -9,17 +9,12 @@ from urllib.parse import urlsplit, urlunsplit
 
 import yaml
 
-from tests.serving.processes import (
-    Server,
-    clean_environment,
-    free_port,
-    replace_option,
-    running,
-)
+from tests.serving.processes import Server, free_port, replace_option, running
 from tests.serving.stacks import Container
+from tests.serving.states import State
 
-_READY_WITHIN_SECONDS = 120
-"""LiteLLM is up in 6 to 15 s on an idle machine."""
+_READY_WITHIN_SECONDS = 240
+"""LiteLLM is up in 15 s on an idle machine."""
 
 
 def with_upstream(config: Mapping[str, Any], url: str) -> dict[str, Any]:
@@ -58,24 +53,26 @@ def write_config(
 
 @contextmanager
 def running_gateway(
-    container: Container, python: Path, upstream_url: str, folder: Path
+    container: Container, state: State, upstream_url: str, folder: Path
 ) -> Generator[Server]:
-    """Start the gateway of a stack with its backends replaced.
+    """Start the gateway of a stack with its backends and its stores replaced.
 
     Args:
         container: The rendered container.
-        python: Interpreter of LiteLLM's environment.
+        state: Its stores.
         upstream_url: Where all backends are.
         folder: Empty folder for its files.
     """
     port = free_port()
     there = with_upstream(container.config, upstream_url)
+    there["general_settings"]["coordination_redis"]["ssl"] = False  # as the tests' Redis
     config = write_config(there, folder, container.hooks)
     args = replace_option(container.args, "--config", str(config))
     args = replace_option(args, "--port", str(port))
+    args = replace_option(args, "--prometheus_metrics_port", str(free_port()))
     with running(
-        [str(python.parent / "litellm"), *args, "--host", "127.0.0.1"],
-        clean_environment(folder, container.environment),
+        [str(state.stores.litellm.parent / "litellm"), *args, "--host", "127.0.0.1"],
+        state.environment(folder, container.environment),
         port=port,
         ready_path=container.readiness_path,
         log=folder / "gateway.log",

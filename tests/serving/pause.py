@@ -1,8 +1,9 @@
 """The first process of a pod: it holds the pod's network and forwards ports into it.
 
-`pause.py FD:PORT...`, started in a network namespace of its own. Each FD is a listening socket that
-was made outside, and so stays outside: what arrives there goes to 127.0.0.1:PORT in here. Nothing
-else leads in, and nothing leads out.
+`pause.py FD:PORT... PORT=PATH...`, started in a network namespace of its own. Each FD is a
+listening socket that was made outside, and so stays outside: what arrives there goes to
+127.0.0.1:PORT in here. What arrives at a PORT in here goes to the socket at its PATH. Nothing else
+leads in or out.
 """
 
 import asyncio
@@ -10,9 +11,11 @@ import contextlib
 import socket
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 _CHUNK = 65_536
+_Opened = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -24,22 +27,31 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.write_eof()
 
 
-async def _forward(port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """One connection; closed at once where nothing listens in here."""
+async def _forward(
+    opened: Callable[[], Awaitable[_Opened]],
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+) -> None:
+    """One connection; closed at once where nothing listens on the other side."""
     with contextlib.suppress(OSError):
         try:
-            inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
-            await asyncio.gather(_pump(reader, inner_writer), _pump(inner_reader, writer))
-            inner_writer.close()
+            there_reader, there_writer = await opened()
+            await asyncio.gather(_pump(reader, there_writer), _pump(there_reader, writer))
+            there_writer.close()
         finally:
             writer.close()
 
 
 async def _serve(pairs: list[str]) -> None:
     for pair in pairs:
-        descriptor, port = map(int, pair.split(":"))
-        outside = socket.socket(fileno=descriptor)
-        await asyncio.start_server(partial(_forward, port), sock=outside)
+        if "=" in pair:
+            port, path = pair.split("=")
+            out = partial(_forward, partial(asyncio.open_unix_connection, path))
+            await asyncio.start_server(out, "127.0.0.1", int(port))
+        else:
+            descriptor, port = pair.split(":")
+            inward = partial(_forward, partial(asyncio.open_connection, "127.0.0.1", int(port)))
+            await asyncio.start_server(inward, sock=socket.socket(fileno=int(descriptor)))
     print("ready", flush=True)
     await asyncio.Event().wait()
 

@@ -41,10 +41,20 @@ class Postgres:
     password: str = field(default_factory=lambda: secrets.token_urlsafe(18))
     _process: subprocess.Popen[bytes] | None = None
 
+    def url(self, database: str, host: str = "127.0.0.1", port: int = 0) -> str:
+        """As `DATABASE_URL` has it.
+
+        Args:
+            database: Its name.
+            host: The server's name where it is asked.
+            port: The server's port there; 0 is the one out here.
+        """
+        return f"postgresql://{_USER}:{self.password}@{host}:{port or self.port}/{database}"
+
     @property
-    def url(self) -> str:
-        """As `DATABASE_URL` has it."""
-        return f"postgresql://{_USER}:{self.password}@127.0.0.1:{self.port}/postgres"
+    def socket(self) -> Path:
+        """Socket that other networks of this machine reach it by."""
+        return self.folder / f".s.PGSQL.{self.port}"
 
     def create(self) -> None:
         """Make the empty data folder.
@@ -79,7 +89,8 @@ class Postgres:
         Raises:
             ServerError: It ended, or took none in time.
         """
-        where = (f"port={self.port}", "listen_addresses=127.0.0.1", "unix_socket_directories=")
+        where = (f"port={self.port}", "listen_addresses=127.0.0.1")
+        where = (*where, f"unix_socket_directories={self.folder}")
         settings = [word for option in (*_UNSYNCED, *where) for word in ("-c", option)]
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
@@ -118,11 +129,12 @@ class Postgres:
         psutil.wait_procs(everyone, timeout=_STOP_SECONDS)
         self._process = None
 
-    def ask(self, sql: str) -> list[list[str]]:
+    def ask(self, sql: str, database: str = "postgres") -> list[list[str]]:
         """Rows of a query, each value as text.
 
         Args:
             sql: The query.
+            database: Which one is asked.
 
         Raises:
             ServerError: The server refused it.
@@ -131,7 +143,7 @@ class Postgres:
             [self.programs / "psql", "-XAtq", "-F\t", "-v", "ON_ERROR_STOP=1", "-c", sql],
             env=os.environ
             | {"PGHOST": "127.0.0.1", "PGPORT": str(self.port), "PGPASSWORD": self.password}
-            | {"PGUSER": _USER, "PGDATABASE": "postgres"},
+            | {"PGUSER": _USER, "PGDATABASE": database},
             capture_output=True,
             text=True,
             check=False,

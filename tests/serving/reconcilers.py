@@ -18,11 +18,9 @@ import httpx
 from components.gateway_config import RULES
 from components.gateway_state import state_files
 from tests.serving.kubernetes_secrets import SecretStore, secret_store
-from tests.serving.postgres import postgres
 from tests.serving.processes import Server, clean_environment
-from tests.serving.redis_server import redis_server
-from tests.serving.replicas import State, migrate, replicas
-from tests.serving.stores import stores
+from tests.serving.replicas import replicas
+from tests.serving.states import State
 from tests.unit.components.tenants import tenant_gateway
 
 _HOOKS = Path(__file__).parents[2] / "components" / "programs" / "gateway"
@@ -179,25 +177,16 @@ class Reconciler:
 
 
 @contextmanager
-def reconciling(folder: Path, master_key: str) -> Generator[Reconciler]:
+def reconciling(folder: Path, state: State) -> Generator[Reconciler]:
     """Two replicas on one state, before an engine that always answers.
 
     Args:
         folder: Empty folder for their files.
-        master_key: Of the gateway.
+        state: What the replicas share.
     """
-    made = stores()
-    for name in ("migration", "replicas", "account", "program"):
+    for name in ("replicas", "account", "program"):
         (folder / name).mkdir()
-    with (
-        _engine() as engine,
-        postgres(made.postgres) as database,
-        redis_server(made.redis_server) as cache,
-        secret_store(folder / "account") as store,
-    ):
-        state = State(made, database, cache, master_key, "sk-salt-of-these-tests")
-        done = migrate(state, folder / "migration")
-        assert done.returncode == 0, done.stdout + done.stderr
+    with _engine() as engine, secret_store(folder / "account") as store:
         limits = {"request_bytes": 10**6, "output_tokens": 1000, "choices": 1}
         rules = {**limits, "routing_tags": ["cheap", "complex_reasoning"]}
         hooks = {
@@ -205,7 +194,7 @@ def reconciling(folder: Path, master_key: str) -> Generator[Reconciler]:
             f"{RULES}.py": (_HOOKS / f"{RULES}.py").read_text(encoding="utf-8"),
         }
         with replicas(2, state, _config(engine), folder / "replicas", hooks=hooks) as servers:
-            yield Reconciler(servers, store, folder / "program", master_key)
+            yield Reconciler(servers, store, folder / "program", state.master_key)
 
 
 @contextmanager

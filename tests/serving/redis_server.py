@@ -35,6 +35,11 @@ class Redis:
     _process: subprocess.Popen[bytes] | None = None
 
     @property
+    def socket(self) -> Path:
+        """Socket that other networks of this machine reach it by."""
+        return self.folder / "socket"
+
+    @property
     def host(self) -> str:
         """Its address without the port."""
         return "127.0.0.1"
@@ -49,6 +54,7 @@ class Redis:
         lines = (
             f"bind {self.host}",
             f"port {self.port}",
+            f"unixsocket {self.socket}",
             f"requirepass {self.password}",
             'save ""',
         )

@@ -2,9 +2,10 @@
 
 A container has a file system of its own, read-only where that is asked for, with its volumes at
 their real paths; process ids of its own, so that everything in it ends with its first process; and
-the network of its pod, in which every port is free and from which nothing leads out. A test started
-by root runs it as the user that it names; otherwise that user is the caller, who looks like root in
-there. The image is stood in for by the machine's system folders and those of an `Image`.
+the network of its pod, in which every port is free and from which nothing leads out but to sockets
+that a test names. A test started by root runs it as the user that it names; otherwise that user is
+the caller, who looks like root in there. The image is stood in for by the machine's system folders
+and those of an `Image`.
 """
 
 import contextlib
@@ -14,7 +15,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -56,6 +57,7 @@ class Image:
         entrypoint: What runs where a container names no command.
         user_name: Name of its user, for programs that look themselves up.
         elsewhere: What it has at other paths than out here.
+        environment: Variables that it sets.
     """
 
     programs: Path
@@ -63,6 +65,7 @@ class Image:
     entrypoint: tuple[str, ...]
     user_name: str = "app"
     elsewhere: tuple[Mount, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True)
@@ -106,16 +109,20 @@ def require_namespaces() -> None:
 
 
 @contextlib.contextmanager
-def network(ports: Sequence[int]) -> Generator[Network]:
+def network(
+    ports: Sequence[int], neighbours: Mapping[int, Path] | None = None
+) -> Generator[Network]:
     """A network with nothing but a loopback, into which some ports are forwarded.
 
     Args:
         ports: Ports in there.
+        neighbours: Sockets out here by the port that stands for them in there.
     """
     require_namespaces()
     with contextlib.ExitStack() as stack:
         listeners = {port: stack.enter_context(_listener()) for port in ports}
         pairs = [f"{listener.fileno()}:{port}" for port, listener in listeners.items()]
+        pairs += [f"{port}={path}" for port, path in (neighbours or {}).items()]
         process = subprocess.Popen(
             [*_unshare(), "--net", sys.executable, str(_PAUSE), *pairs],
             pass_fds=[listener.fileno() for listener in listeners.values()],

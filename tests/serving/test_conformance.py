@@ -15,14 +15,10 @@ import httpx
 import pytest
 
 from tests.serving.containers import Container
-from tests.serving.environments import EnvironmentUnavailableError
 from tests.serving.ollamas import make_library
-from tests.serving.postgres import postgres
-from tests.serving.redis_server import redis_server
-from tests.serving.replicas import State, migrate, replicas
 from tests.serving.stacks import MASTER_KEY, STACKS
 from tests.serving.stacks import gateway as gateway_of
-from tests.serving.stores import stores
+from tests.serving.states import Home
 from tests.serving.whole_stacks import Programs, WholeStack, running_stack
 from tools.conformance.check import judge
 from tools.conformance.suite import CHECKS, LAST
@@ -35,9 +31,7 @@ _CHECKOUT = Path(__file__).parents[2]
 _COLUMNS = {"dev": 2, "production": 3}
 """Of README's table of differences."""
 _UNJUDGED = {"embeddings", "admin-tenant", "admin-public"}
-"""No such model, tenant or address there; judged in tests/unit, and a tenant's key below."""
-_WITHOUT_DATABASE = {"wrong-key", "malformed-key"}
-"""LiteLLM says 400 `No connected db.` there; with its database it is judged below."""
+"""No such model, key or address there; judged in tests/unit, and with a tenant's key below."""
 _KEYS = {
     *("models", "no-key", "wrong-key", "malformed-key", "key-query", "unknown-model"),
     *("admin-tenant", "admin-nobody", "bad-json"),
@@ -61,19 +55,19 @@ print("answered by", whole.model, whole.usage.completion_tokens, *filter(None, r
 @pytest.fixture(scope="module", params=STACKS)
 def stack(
     request: pytest.FixtureRequest,
-    litellm_python: Path,
+    home: Home,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Generator[WholeStack]:
     folder = tmp_path_factory.mktemp(request.param)
-    programs = Programs(litellm_python)
+    state = home.fresh()
     if request.param == "dev":
         ollama: Path = request.getfixturevalue("ollama")
         store = tmp_path_factory.mktemp("store")
         make_library(ollama, store, tmp_path_factory.mktemp("making"))
-        programs = Programs(litellm_python, ollama=ollama, store=store)
+        programs = Programs(state, ollama=ollama, store=store)
     else:
         vllm, tiny = (request.getfixturevalue(name) for name in ("vllm_python", "tiny_models"))
-        programs = Programs(litellm_python, vllm=vllm, tiny_models=tiny)
+        programs = Programs(state, vllm=vllm, tiny_models=tiny)
     with running_stack(request.param, programs, folder) as running:
         yield running
 
@@ -107,45 +101,23 @@ def test_the_contract_is_kept_but_for_what_readme_says(stack: WholeStack) -> Non
     )
     results = {each["name"]: each for each in json.loads(done.stdout)}
     lacking = {name for name, each in results.items() if each["outcome"] != "passed"}
-    open_ones = _UNJUDGED | _WITHOUT_DATABASE | _told(stack.name, "by model")
+    open_ones = _UNJUDGED | _told(stack.name, "by model")
     assert lacking - open_ones == _told(stack.name, "no"), done.stdout
-    assert lacking >= _UNJUDGED | _WITHOUT_DATABASE
+    assert lacking >= _UNJUDGED
     assert MASTER_KEY not in done.stdout + done.stderr
 
 
-@pytest.fixture(scope="module")
-def state() -> Generator[State]:
-    try:
-        programs = stores()
-    except EnvironmentUnavailableError as error:
-        pytest.fail(str(error), pytrace=False)
-    with postgres(programs.postgres) as database, redis_server(programs.redis_server) as cache:
-        yield State(programs, database, cache, MASTER_KEY, "salt-of-these-tests")
-
-
-@pytest.mark.parametrize("name", STACKS)
-def test_keys_are_kept_apart_where_the_gateway_has_its_database(
-    name: str, state: State, tmp_path: Path
-) -> None:
+def test_a_tenant_s_key_is_kept_apart(stack: WholeStack) -> None:
     """Rows A1, D7: 401 to a key that nobody has; a tenant's key administrates nothing."""
-    if not state.postgres.ask("SELECT 1 FROM pg_tables WHERE tablename = 'LiteLLM_TeamTable'"):
-        done = migrate(state, tmp_path)
-        assert done.returncode == 0, done.stderr
-    config = dict(gateway_of(name).config)
-    # Its hooks lie beside it, which these replicas have not.
-    config["litellm_settings"] = {**config["litellm_settings"], "callbacks": []}
-    with (
-        replicas(1, state, config, tmp_path) as (server,),
-        httpx.Client(timeout=60, trust_env=False, verify=False) as client,
-    ):
+    aliases = gateway_of(stack.name).aliases
+    with httpx.Client(timeout=60, trust_env=False, verify=False) as client:
         made = client.post(
-            f"{server.url}/key/generate",
+            f"{stack.url}/key/generate",
             headers={"Authorization": f"Bearer {MASTER_KEY}"},
-            json={"models": sorted(gateway_of(name).aliases)},
+            json={"models": sorted(aliases)},
         )
-        tenant = Endpoint(server.url, made.raise_for_status().json()["key"])
-        expected = Expected(aliases=gateway_of(name).aliases)
-        target = Target(tenant, "akko-coder", client, expected, key_in_query=True)
+        tenant = Endpoint(stack.url, made.raise_for_status().json()["key"])
+        target = Target(tenant, "akko-coder", client, Expected(aliases=aliases), key_in_query=True)
         results = [judge(check, target) for check in CHECKS if check.name in _KEYS]
         results += [judge(check, target) for check in LAST]
     found = {result.check.name: result.why for result in results if result.outcome != "pass"}

@@ -16,6 +16,7 @@ import pytest
 from tests.serving.engine_pods import Engine, Variant, rendered_pod, running_engine
 from tests.serving.gateways import running_gateway
 from tests.serving.stacks import MASTER_KEY, gateway
+from tests.serving.states import State
 from tests.serving.streams import Answer, chat
 
 pytestmark = pytest.mark.timeout(1800)  # the first test may install vLLM
@@ -237,7 +238,7 @@ def test_a_full_queue_answers_503(engine: Engine) -> None:
 
 
 def test_sigterm_under_load_ends_every_stream_within_the_chain(
-    engine: Engine, litellm_python: Path, tmp_path: Path
+    engine: Engine, gateway_state: State, tmp_path: Path
 ) -> None:
     """Rows A1, A9, D8: the hook, then SIGTERM; streams that run and that wait all end whole.
 
@@ -250,7 +251,7 @@ def test_sigterm_under_load_ends_every_stream_within_the_chain(
         return answer, time.monotonic()
 
     with (
-        running_gateway(gateway("production"), litellm_python, engine.url, tmp_path) as front,
+        running_gateway(gateway("production"), gateway_state, engine.url, tmp_path) as front,
         ThreadPoolExecutor(_STREAMS) as pool,
     ):
         chat(front.url, "akko-coder", key=MASTER_KEY, max_tokens=1)  # its first one takes seconds

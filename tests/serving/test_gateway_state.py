@@ -14,6 +14,7 @@ from components.programs.gateway_admin import Admin
 from components.programs.gateway_state import table
 from components.programs.gateway_wanted import read_wanted
 from tests.serving.reconcilers import Reconciler, account, reconciling, team, wanted_json
+from tests.serving.states import Home
 from tools.gateway_state import main as diff
 from tools.gateway_state import planned
 
@@ -25,9 +26,10 @@ _KILLS = 12
 
 
 @pytest.fixture(scope="module")
-def reconciler(tmp_path_factory: pytest.TempPathFactory) -> Generator[Reconciler]:
+def reconciler(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Generator[Reconciler]:
     """Two replicas on one state, before an engine that always answers."""
-    with reconciling(tmp_path_factory.mktemp("state"), _MASTER_KEY) as running:
+    state = home.fresh(_MASTER_KEY)
+    with reconciling(tmp_path_factory.mktemp("state"), state) as running:
         yield running
 
 

@@ -28,6 +28,7 @@ from tests.serving.ollamas import (
 )
 from tests.serving.processes import Server
 from tests.serving.stacks import MASTER_KEY, gateway
+from tests.serving.states import State
 from tests.serving.streams import chat
 
 pytestmark = pytest.mark.timeout(2400)  # the first test may build Ollama: 12 minutes on two cores
@@ -136,10 +137,10 @@ def test_whoever_names_no_context_gets_the_longest_of_the_models(server: Server)
 
 
 def test_through_the_gateway_a_model_has_the_context_of_its_own(
-    server: Server, litellm_python: Path, tmp_path: Path
+    server: Server, gateway_state: State, tmp_path: Path
 ) -> None:
     """Rows A3, A5: the gateway passes each model's length on."""
-    with running_gateway(gateway("dev"), litellm_python, server.url, tmp_path) as front:
+    with running_gateway(gateway("dev"), gateway_state, server.url, tmp_path) as front:
         answer = chat(front.url, "akko-chat", key=MASTER_KEY, max_tokens=20)
     assert answer.text
     assert answer.done

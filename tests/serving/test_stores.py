@@ -13,11 +13,9 @@ import pytest
 
 from tests.serving.admin import Admin
 from tests.serving.conftest import ENVIRONMENT_SECONDS
-from tests.serving.postgres import postgres
 from tests.serving.processes import Server
-from tests.serving.redis_server import redis_server
-from tests.serving.replicas import State, migrate, replicas
-from tests.serving.stores import Stores
+from tests.serving.replicas import replicas
+from tests.serving.states import Home, State, migrate
 from tests.serving.upstream import Upstream, upstream
 
 pytestmark = pytest.mark.timeout(ENVIRONMENT_SECONDS)
@@ -32,20 +30,8 @@ _WRITE_SECONDS = 2
 
 
 @pytest.fixture(scope="module")
-def state(litellm_stores: Stores) -> Generator[State]:
-    with (
-        postgres(litellm_stores.postgres) as database,
-        redis_server(litellm_stores.redis_server) as redis,
-    ):
-        yield State(litellm_stores, database, redis, MASTER_KEY, salt_key="sk-a-salt")
-
-
-@pytest.fixture(scope="module")
-def migrated(state: State, tmp_path_factory: pytest.TempPathFactory) -> State:
-    done = migrate(state, tmp_path_factory.mktemp("migration"))
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "All migrations have been successfully applied" in done.stdout + done.stderr
-    return state
+def migrated(home: Home) -> State:
+    return home.fresh(MASTER_KEY)
 
 
 @pytest.fixture(scope="module")
@@ -126,17 +112,18 @@ def _seconds_until(true: Callable[[], bool], *, at_most: float) -> float:
 
 
 def test_the_database_is_migrated_and_a_second_time_nothing_is_left_to_do(
-    migrated: State, tmp_path: Path
+    home: Home, migrated: State, tmp_path: Path
 ) -> None:
     """LiteLLM's own command, unmodified, as a job would run it before an update."""
+    assert "All migrations have been successfully applied" in home.said
     history = "SELECT migration_name, finished_at FROM _prisma_migrations ORDER BY 1"
-    before = migrated.postgres.ask(history)
+    before = migrated.ask(history)
     assert len(before) > 200
     assert all(finished for _, finished in before)
     again = migrate(migrated, tmp_path)
     assert again.returncode == 0, again.stderr
     assert "No pending migrations to apply" in again.stdout + again.stderr
-    assert migrated.postgres.ask(history) == before
+    assert migrated.ask(history) == before
 
 
 def test_a_key_made_on_one_replica_counts_on_both(pair: Pair, team: str) -> None:
@@ -155,7 +142,7 @@ def test_what_was_spent_lies_in_the_database_and_both_replicas_say_so(
 
     def written() -> bool:
         told = [_operator(each).get("/key/info", key=key)["info"]["spend"] for each in pair]
-        ((requests, spent),) = migrated.postgres.ask(logged)
+        ((requests, spent),) = migrated.ask(logged)
         print(f"logged {requests} requests for {spent}, told {told}")
         return requests == "2" and told == [pytest.approx(float(spent))] * 2 and told[0] > 0
 

@@ -1,8 +1,9 @@
 """A committed stack as it is rendered, gateway and engine, in one network with its Services' names.
 
 What differs from a cluster: the models are tiny, vLLM runs on a CPU, one pod of each server is
-started, the gateway has no database and no Redis, and the pods share one network, in which every
-Service's name stands for its loopback. Their configuration is as rendered, addresses included.
+started, PostgreSQL and Redis are those of the tests, without TLS, and all share one network, in
+which every Service stands for its loopback. Their configuration is as rendered, addresses included;
+the rendered migration has to end before the gateway begins.
 """
 
 import contextlib
@@ -14,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from components.core.conventions import POSTGRES_PORT, REDIS_PORT
 from tests.rendering import Rendered, document, of_kind, render
 from tests.serving import stand_ins
 from tests.serving.containers import Container, start
@@ -22,11 +24,18 @@ from tests.serving.ollamas import pin
 from tests.serving.pods import Pod, running_pod
 from tests.serving.sandbox import Image, Mount, Network, network
 from tests.serving.stacks import MASTER_KEY
+from tests.serving.states import State
+from tests.serving.stores import Stores
 from tests.serving.volumes import Cluster
 
 GATEWAY_PORT = 4000
 _QWEN = "Qwen/Qwen2.5-7B-Instruct"
-_STORES = ("database", "redis", "salt_key")
+_DATABASE = "akko-akko-litellm-database"
+"""The Service of development's database; production's Secret says this name too."""
+_STORES = {"postgres", "valkey"}
+"""Containers that the tests' own servers stand in for."""
+_MIGRATION_SECONDS = 300
+"""Where nothing is left to do it ends after half a minute on two busy cores."""
 _INTERPRETER = Path(sys.base_prefix)
 _CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -36,14 +45,14 @@ class Programs:
     """What the images are stood in for by.
 
     Attributes:
-        litellm: Interpreter of LiteLLM's environment.
+        state: LiteLLM and its stores.
         vllm: Interpreter of vLLM's environment.
         tiny_models: Folder of the tiny models for vLLM.
         ollama: The program; None where a stack needs none.
         store: Ollama's folder with its tiny models.
     """
 
-    litellm: Path
+    state: State
     vllm: Path | None = None
     tiny_models: Path | None = None
     ollama: Path | None = None
@@ -116,7 +125,9 @@ def running_stack(stack: str, programs: Programs, folder: Path) -> Generator[Who
     cluster = _cluster(rendered, programs, folder)
     services = {item["metadata"]["name"]: item["spec"] for item in of_kind(rendered, "Service")}
     hosts = folder / "hosts"
-    hosts.write_text("".join(f"127.0.0.1 {name}\n" for name in ("localhost", *services)))
+    redis = value["gateway"]["redis"].get("host", "")
+    names = {"localhost", *services, _DATABASE, redis}
+    hosts.write_text("".join(f"127.0.0.1 {name}\n" for name in sorted(names) if name))
     ports = [
         port["containerPort"]
         for spec in _pods(rendered).values()
@@ -127,7 +138,8 @@ def running_stack(stack: str, programs: Programs, folder: Path) -> Generator[Who
     file = folder / f"Pulumi.{stack}.yaml"
     file.write_text(json.dumps({"config": {"inference:platform": value}}))
     with contextlib.ExitStack() as stopping:
-        net = replace(stopping.enter_context(network(ports)), hosts=hosts)
+        net = replace(stopping.enter_context(network(ports, _neighbours(programs))), hosts=hosts)
+        _migrate(rendered, cluster, folder / "migration", net)
         pods: dict[str, Pod] = {}
         for name, spec in _pods(rendered).items():
             _agree(name, spec, services)
@@ -144,8 +156,8 @@ def running_stack(stack: str, programs: Programs, folder: Path) -> Generator[Who
 def _document(stack: str, programs: Programs) -> dict[str, Any]:
     """The committed document; Ollama's models are pinned to the tiny ones that have their names."""
     value = document(stack)
-    for store in _STORES:
-        value["gateway"].pop(store, None)
+    if value["gateway"]["redis"]["kind"] == "external":
+        value["gateway"]["redis"]["tls"] = False
     if programs.store:
         for model in value["models"].values():
             model |= {"digest": pin(programs.store, model["source"]), "size_gb": 0.01}
@@ -154,12 +166,36 @@ def _document(stack: str, programs: Programs) -> dict[str, Any]:
 
 
 def _pods(rendered: Sequence[Rendered]) -> dict[str, Mapping[str, Any]]:
-    """The pod of each Deployment, an engine on a CPU where it is vLLM."""
+    """The pod of each Deployment but the stores', an engine on a CPU where it is vLLM."""
     found = {
         item["metadata"]["name"]: item["spec"]["template"]["spec"]
         for item in of_kind(rendered, "Deployment")
     }
-    return {name: on_cpu(spec) for name, spec in found.items()}
+    return {
+        name: on_cpu(spec)
+        for name, spec in found.items()
+        if spec["containers"][0]["name"] not in _STORES
+    }
+
+
+def _neighbours(programs: Programs) -> dict[int, Path]:
+    """Where the ports of the stores lead."""
+    state = programs.state
+    return {POSTGRES_PORT: state.postgres.socket, REDIS_PORT: state.redis.socket}
+
+
+def _migrate(rendered: Sequence[Rendered], cluster: Cluster, folder: Path, net: Network) -> None:
+    """Run the rendered Job to its end."""
+    folder.mkdir()
+    (spec,) = (
+        job["spec"]["template"]["spec"]
+        for job in of_kind(rendered, "Job")
+        if job["spec"]["template"]["spec"]["containers"][0]["name"] == "migrate"
+    )
+    with running_pod(spec, cluster, folder, net) as pod:
+        code = pod.only.exit_code(_MIGRATION_SECONDS)
+        if code != 0:
+            raise pod.only.error(f"gave {code}")
 
 
 def _agree(name: str, spec: Mapping[str, Any], services: Mapping[str, Any]) -> None:
@@ -173,7 +209,7 @@ def _cluster(rendered: Sequence[Rendered], programs: Programs, folder: Path) -> 
     maps = {item["metadata"]["name"]: item["data"] for item in of_kind(rendered, "ConfigMap")}
     claim = folder / "claim"
     images = {
-        "docker.io/litellm/litellm-non_root": _image(programs.litellm.parent, "litellm"),
+        "docker.io/litellm/litellm-non_root": _litellm(programs.state.stores),
         "docker.io/library/python": Image(_INTERPRETER / "bin", (_INTERPRETER,), ("python3",)),
     }
     if programs.ollama and programs.store:
@@ -197,14 +233,19 @@ def _cluster(rendered: Sequence[Rendered], programs: Programs, folder: Path) -> 
         for volume in spec["volumes"]
         if "persistentVolumeClaim" in volume
     }
-    keys = document_key(rendered)
-    return Cluster(images, claims, maps, {name: {key: MASTER_KEY} for name, key in keys})
+    return Cluster(images, claims, maps, _secrets(rendered, programs.state))
 
 
-def document_key(rendered: Sequence[Rendered]) -> set[tuple[str, str]]:
-    """Name and key of every Secret that a container reads."""
+def _secrets(rendered: Sequence[Rendered], state: State) -> dict[str, dict[str, str]]:
+    """Every Secret that a container reads, with what its variable is for."""
+    values = {
+        "LITELLM_MASTER_KEY": state.master_key,
+        "LITELLM_SALT_KEY": state.salt_key,
+        "DATABASE_URL": state.postgres.url(state.database, _DATABASE, POSTGRES_PORT),
+        "REDIS_PASSWORD": state.redis.password,
+    }
     return {
-        (source["name"], source["key"])
+        source["name"]: {source["key"]: values[variable["name"]]}
         for spec in _pods(rendered).values()
         for container in spec["containers"]
         for variable in container["env"]
@@ -212,5 +253,8 @@ def document_key(rendered: Sequence[Rendered]) -> set[tuple[str, str]]:
     }
 
 
-def _image(programs: Path, entrypoint: str) -> Image:
-    return Image(programs, (programs.parent, _INTERPRETER), (entrypoint,))
+def _litellm(made: Stores) -> Image:
+    """LiteLLM with its database client, as its image has them."""
+    programs, client = made.litellm.parent, Path(made.environment["PYTHONPATH"])
+    folders = (programs.parent, client.parents[1], _INTERPRETER)
+    return Image(programs, folders, ("litellm",), environment=made.environment)
