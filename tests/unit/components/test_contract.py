@@ -104,9 +104,11 @@ def test_the_gateway_of_dev_takes_its_backends_from_the_models() -> None:
                 "model": f"ollama_chat/{source}",
                 "api_base": "http://akko-akko-ollama:11434",
                 "num_ctx": 4096,
+                "max_tokens": 4096,
                 **PRICE,
             },
-            "model_info": {"id": alias},
+            # Ollama would cut a longer prompt without a word, so the gateway counts.
+            "model_info": {"id": alias, "max_input_tokens": 4096},
         }
         for alias, source in (("akko-coder", "qwen2.5-coder:7b"), ("akko-chat", "qwen2.5:3b"))
     ]
