@@ -121,7 +121,8 @@ def _wait_for_engine(parent: int) -> None:
 def _name(process: psutil.Process) -> str:
     """Of a live process; one that has ended meanwhile has none."""
     try:
-        return "" if process.status() == psutil.STATUS_ZOMBIE else process.name()
+        lives = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return process.name() if lives else ""
     except psutil.NoSuchProcess:
         return ""
 
