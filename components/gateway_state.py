@@ -208,7 +208,10 @@ def _config_map(
 
 
 def _empty_secret(name: str, who: Identity, opts: pulumi.ResourceOptions) -> pulumi.Resource:
-    """The reconciler fills it; Pulumi neither knows nor reverts what it holds."""
+    """The reconciler fills it; Pulumi never reverts what it holds.
+
+    A refresh reads it like any object, into outputs alone, where it stands encrypted.
+    """
     unseen = pulumi.ResourceOptions(
         ignore_changes=["data", "stringData"], additional_secret_outputs=["data", "stringData"]
     )
