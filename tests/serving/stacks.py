@@ -1,6 +1,6 @@
 """What the serving tests take from the stacks: the containers of vLLM and LiteLLM, as rendered.
 
-`_objects` is THE ONE PLACE where rendered stacks come in; it gives the objects that a stack would
+`_objects` is THE ONE PLACE where committed stacks come in; it gives the objects that a stack would
 send to the API server. Everything else in this folder reads the containers found in them.
 """
 
@@ -13,7 +13,7 @@ import yaml
 
 from tests.rendering import STACKS, document, render
 
-__all__ = ["MASTER_KEY", "STACKS", "Container", "engines", "gateway"]
+__all__ = ["MASTER_KEY", "STACKS", "Container", "engines", "gateway", "gateway_of"]
 
 MASTER_KEY = "akko-dev-litellm-key"
 """Row A2; what every Secret of a container holds in these tests."""
@@ -66,6 +66,17 @@ def gateway(stack: str) -> Container:
         stack: Its name.
     """
     (only,) = _containers(_objects(stack), "litellm")
+    return only
+
+
+def gateway_of(value: Mapping[str, Any]) -> Container:
+    """The LiteLLM container of another document.
+
+    Args:
+        value: The document.
+    """
+    rendered = render(value, gateway_key=MASTER_KEY)
+    (only,) = _containers([item.inputs for item in rendered], "litellm")
     return only
 
 

@@ -34,11 +34,13 @@ class Upstream:
         url: Where it listens, without a path.
         received: What has arrived, in order.
         go_on: A stream waits halfway until this is set.
+        refusals: Status and message with which a model refuses whatever it is asked.
     """
 
     url: str = ""
     received: list[Received] = field(default_factory=list[Received])
     go_on: threading.Event = field(default_factory=threading.Event)
+    refusals: dict[str, tuple[int, str]] = field(default_factory=dict[str, tuple[int, str]])
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -54,6 +56,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path not in answers:
             self.send_error(404)
             return
+        if refusal := self.upstream.refusals.get(body["model"]):
+            self._refuse(*refusal)
+            return
         content_type, chunks = answers[self.path]
         self.send_response(200)
         self.send_header("Content-Type", content_type)
@@ -63,6 +68,16 @@ class _Handler(BaseHTTPRequestHandler):
                 self.upstream.go_on.wait(_HOLD_SECONDS)
             self.wfile.write(chunk)
             self.wfile.flush()
+
+    def _refuse(self, status: int, message: str) -> None:
+        """An error in vLLM's form."""
+        error = {"message": message, "type": "BadRequestError", "param": None, "code": status}
+        text = json.dumps({"error": error}).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base's name)
         """Say nothing; the test reads `received`."""
