@@ -39,7 +39,12 @@ def _ollama_backends(settings: PlatformSettings) -> tuple[Backend, ...]:
             alias=alias,
             litellm_model=f"ollama_chat/{model.source}",
             api_base=f"http://{server.service_name}:{OLLAMA_PORT}",
-            parameters={"num_ctx": model.max_model_len},
+            # Left to itself it goes on until its context is full, and then on.
+            parameters={
+                "num_ctx": model.max_model_len,
+                "max_tokens": min(model.max_model_len, settings.gateway.limits.output_tokens),
+            },
+            truncates=True,
             pod_labels=ollama_identity(server, settings).selector,
             port=OLLAMA_PORT,
             price=model.price,

@@ -33,6 +33,16 @@ PROXY_LABELS = {
 """Labels of Envoy Gateway's proxies (1.9, internal/infrastructure/kubernetes/proxy/resource.go)."""
 _OWNER_LABEL = "gateway.envoyproxy.io/owning-gateway"
 
+INTERNAL_HEADERS = (
+    "x-litellm-model-api-base",
+    "x-litellm-model-id",
+    "x-litellm-model-name",
+    "x-litellm-model-region",
+    "x-litellm-key-spend",
+    "x-litellm-key-max-budget",
+    "x-litellm-version",
+)
+"""What LiteLLM tells of engines, of money and of itself, which is for callers inside."""
 WITHHELD_HEADERS = (
     *(f"x-litellm-{what}" for what in ("timeout", "stream-timeout", "num-retries")),
     "x-litellm-keepalive-seconds",
@@ -153,7 +163,11 @@ def http_route(exposure: EnvoyGatewayExposure, service: str, namespace: str) -> 
                     {
                         "type": "RequestHeaderModifier",
                         "requestHeaderModifier": {"remove": list(WITHHELD_HEADERS)},
-                    }
+                    },
+                    {
+                        "type": "ResponseHeaderModifier",
+                        "responseHeaderModifier": {"remove": list(INTERNAL_HEADERS)},
+                    },
                 ],
                 "backendRefs": [{"name": service, "port": GATEWAY_PORT}],
                 "timeouts": {"request": "0s", "backendRequest": "0s"},

@@ -52,6 +52,7 @@ def gateway(
             settings.gateway,
             who=state_identity(settings),
             gateway_labels=who.selector,
+            api_server_networks=settings.cluster.api_server_networks,
             opts=_after(opts, front),
         )
     return front

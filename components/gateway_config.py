@@ -11,7 +11,7 @@ from typing import Any
 
 from components.core.drain import DrainChain
 from components.document.gateway import GatewaySettings
-from components.gateway_models import Backend, has_choices, model_list, salts
+from components.gateway_models import Backend, has_choices, model_list, salts, truncates
 
 MASTER_KEY = "LITELLM_MASTER_KEY"
 SALT_KEY = "LITELLM_SALT_KEY"
@@ -37,7 +37,7 @@ def gateway_config(
     """LiteLLM's configuration (written as JSON, which is YAML); keys come by environment."""
     return {
         "model_list": model_list(settings, backends),
-        "router_settings": _router(settings, drain),
+        "router_settings": _router(settings, backends, drain),
         "litellm_settings": _litellm(settings, backends, drain),
         "general_settings": _general(settings),
     }
@@ -73,7 +73,9 @@ def _hooks(backends: Sequence[Backend]) -> list[str]:
     return [RULES, *([_SALT] if salts(backends) else [])]
 
 
-def _router(settings: GatewaySettings, drain: DrainChain) -> dict[str, Any]:
+def _router(
+    settings: GatewaySettings, backends: Sequence[Backend], drain: DrainChain
+) -> dict[str, Any]:
     routing = settings.routing
     single = {n: a for n, a in settings.model_aliases.items() if isinstance(a, str)}
     choices = has_choices(settings)
@@ -86,8 +88,9 @@ def _router(settings: GatewaySettings, drain: DrainChain) -> dict[str, Any]:
         # Where an alias is one address, to rest it would be to refuse every tenant, and one request
         # that its engine does not know (404) is enough for that.
         **({"cooldown_time": routing.rest_seconds} if choices else {"disable_cooldowns": True}),
-        # Its further attempts may hit the model that has failed again; then the others are asked.
-        **({"enable_pre_call_checks": True, "enable_weighted_failover": True} if choices else {}),
+        # Further attempts may hit the one that has failed again; then the others are asked.
+        **({"enable_weighted_failover": True} if choices else {}),
+        **({"enable_pre_call_checks": True} if choices or truncates(backends) else {}),
         **({"enable_tag_filtering": True} if settings.tag_routes else {}),
         **({"enable_health_check_routing": True} if routing.health_check_seconds else {}),
         **_ways("fallbacks", settings.fallbacks, single),

@@ -32,6 +32,7 @@ class Backend:
         salted: Whether each tenant has a prefix cache of its own there.
         price: What its tokens cost; None where nobody says it.
         max_model_len: Tokens of prompt and answer together; None where nobody says it.
+        truncates: Whether it cuts a prompt that is too long without a word, as Ollama does.
     """
 
     alias: str
@@ -46,6 +47,7 @@ class Backend:
     salted: bool = False
     price: PriceSettings | None = None
     max_model_len: int | None = None
+    truncates: bool = False
 
     @property
     def key_variable(self) -> str:
@@ -79,6 +81,11 @@ def has_choices(settings: GatewaySettings) -> bool:
     return any(not isinstance(alias, str) for alias in settings.model_aliases.values())
 
 
+def truncates(backends: Sequence[Backend]) -> bool:
+    """Whether some model cuts prompts, so that the gateway has to count tokens before the call."""
+    return any(backend.truncates for backend in backends)
+
+
 def salts(backends: Sequence[Backend]) -> bool:
     """Whether some model's prefix cache is kept apart by tenant."""
     return any(backend.salted for backend in backends)
@@ -106,10 +113,12 @@ def _context(backend: Backend, longest: int) -> dict[str, int]:
     """A bound for the gateway's own count of tokens, for all but the longest model of a name.
 
     It counts with another tokenizer than the engine, so it may only choose, never refuse: the
-    longest model gets whatever is left, and its engine counts exactly.
+    longest model gets whatever is left, and its engine counts exactly. One that would cut the
+    prompt instead is refused by this count.
     """
-    shorter = backend.max_model_len and backend.max_model_len < longest
-    return {"max_input_tokens": backend.max_model_len} if shorter and backend.max_model_len else {}
+    length = backend.max_model_len
+    bound = length and (length < longest or backend.truncates)
+    return {"max_input_tokens": length} if bound and length else {}
 
 
 def _provider_parameters(backend: Backend) -> dict[str, Any]:

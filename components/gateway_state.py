@@ -6,7 +6,7 @@ that sets back what people changed by hand. The program is `programs/gateway_sta
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,7 @@ class GatewayState(pulumi.ComponentResource):
         *,
         who: Identity,
         gateway_labels: Mapping[str, str],
+        api_server_networks: Sequence[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("inference:gateway:GatewayState", name, None, opts)
@@ -88,7 +89,7 @@ class GatewayState(pulumi.ComponentResource):
                     who.selector,
                     egress_rules=[
                         egress([same_namespace(gateway_labels)], GATEWAY_PORT),
-                        api_server_egress(),
+                        api_server_egress(api_server_networks),
                     ],
                 ),
                 child,
@@ -207,7 +208,10 @@ def _config_map(
 
 
 def _empty_secret(name: str, who: Identity, opts: pulumi.ResourceOptions) -> pulumi.Resource:
-    """The reconciler fills it; Pulumi neither knows nor reverts what it holds."""
+    """The reconciler fills it; Pulumi never reverts what it holds.
+
+    A refresh reads it like any object, into outputs alone, where it stands encrypted.
+    """
     unseen = pulumi.ResourceOptions(
         ignore_changes=["data", "stringData"], additional_secret_outputs=["data", "stringData"]
     )

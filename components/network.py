@@ -98,15 +98,14 @@ def pod_identity_egress() -> NetworkPolicyEgressRuleArgsDict:
     }
 
 
-def api_server_egress() -> NetworkPolicyEgressRuleArgsDict:
-    """Reach the Kubernetes API server, which no selector finds: private addresses, its two ports.
+def api_server_egress(networks: Sequence[str]) -> NetworkPolicyEgressRuleArgsDict:
+    """Reach the Kubernetes API server, which no selector finds, on its two ports.
 
     443 is its Service and what managed clusters serve it on, 6443 what it listens on elsewhere; a
     policy judges the one that is left after the Service's address was replaced.
     """
-    private = [each for each in PRIVATE_RANGES if not each.startswith("169.254.")]
     return {
-        "to": [{"ip_block": {"cidr": each}} for each in private],
+        "to": [{"ip_block": {"cidr": each}} for each in networks],
         "ports": [{"protocol": "TCP", "port": port} for port in (443, 6443)],
     }
 

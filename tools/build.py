@@ -8,10 +8,20 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from tools.catalogue import LINKER_FLAGS, MODULES, CrdFiles, ModuleFile, Program, Tool, pinned
+from tools.catalogue import (
+    LINKER_FLAGS,
+)
 from tools.go import Go, module_directory, run_go
 from tools.problem import ToolError
 from tools.store import key_of
+from tools.tool import (
+    MODULES,
+    CrdFiles,
+    ModuleFile,
+    Program,
+    Tool,
+    pinned,
+)
 
 _CRD = re.compile(r"^kind: CustomResourceDefinition$", re.MULTILINE)
 

@@ -27,12 +27,9 @@ from tools.catalogue import (
     CRDS,
     KUBERNETES_PROVIDER,
     LANGUAGE_HOST,
-    MODULES,
     PULUMI,
     PULUMI_CLI,
     SERVING,
-    Tool,
-    go_directive,
 )
 from tools.engine_home import find_system_pulumi, home_of, plugin_home
 from tools.go import DISK_FULL, FREE_GIB, Go, cache_folders, check_space, find_go
@@ -46,6 +43,11 @@ from tools.store import (
     locked,
     paths_in,
     write_manifest,
+)
+from tools.tool import (
+    MODULES,
+    Tool,
+    go_directive,
 )
 
 GROUPS: Mapping[str, tuple[Tool, ...]] = {

@@ -23,8 +23,16 @@ from typing import Any, cast
 from filelock import FileLock, Timeout
 
 from tools.bootstrap import cache_folder
-from tools.catalogue import GO_FLAGS, LINKER_FLAGS, MODULES, Program, Tool
+from tools.catalogue import (
+    GO_FLAGS,
+    LINKER_FLAGS,
+)
 from tools.problem import ToolError
+from tools.tool import (
+    MODULES,
+    Program,
+    Tool,
+)
 
 MANIFEST = "manifest.json"
 _LAYOUT = "1"  # raised when the folder's content changes form: old folders are then built anew

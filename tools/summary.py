@@ -11,7 +11,7 @@ from tools.control_plane.api import Api, Object
 from tools.control_plane.layout import Layout
 
 _OURS = f"labelSelector=app.kubernetes.io/part-of={PART_OF}"
-_WIDTH = 100
+_WIDTH = 120
 _WORKLOADS = (
     "apps/v1/deployments",
     "apps/v1/statefulsets",

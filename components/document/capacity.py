@@ -10,7 +10,7 @@ from pydantic import Field
 
 from components.core.hardware import GPUS, INSTANCE_TYPES, Gpu, InstanceType
 from components.core.settings import DnsLabel, PositiveInt, Settings
-from components.document.quantities import Zone
+from components.document.quantities import Cidr, Zone
 
 Capacity = Literal["reserved", "spot", "on-demand"]
 MachineName = Annotated[
@@ -53,6 +53,13 @@ class ClusterSettings(Settings):
         ),
     ] = None
     node_class: NodeClassSettings = NodeClassSettings()
+    api_server_networks: Annotated[
+        tuple[Cidr, ...],
+        Field(
+            min_length=1,
+            description="Networks that the API server answers from, for the one pod that asks it.",
+        ),
+    ] = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
 
 
 class GpuNodePoolSettings(Settings):

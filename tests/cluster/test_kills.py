@@ -57,12 +57,13 @@ def production(
 
 
 def ask_for(deployed: Deployed, number: int) -> None:
-    """Another document each time: a further model comes and goes, aliases and replicas change."""
+    """Another document each time: a further model comes and goes, the gateway's part changes."""
 
     def edit(document: Object) -> None:
         models, gateway = document["models"], document["gateway"]
         models["akko-coder"]["max_num_seqs"] = 32 + number
-        gateway["model_aliases"] = {f"akko-chat-{number}": "akko-coder"}
+        gateway["model_aliases"][f"akko-chat-{number}"] = "akko-coder"
+        gateway["teams"]["akko"]["requests_per_minute"] = 600 + number
         gateway["replicas"] = 2 + number % 2
         if number % 3 != 0:
             models[f"akko-reviewer-{number % 3}"] = {

@@ -3,6 +3,8 @@
 Containers are simulated here; the serving tier runs the rendered commands on real engines.
 """
 
+import base64
+import json
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -49,15 +51,39 @@ def production(run_folder: Path, binaries: Mapping[str, Path], before: str) -> D
 
 def test_a1_a3_dev_goes_up_on_a_live_api_server(dev: Deployed) -> None:
     """A1, A2, A3: gateway and Ollama, with the names that clients use today, Ready."""
-    for app, role in (("litellm", "gateway"), ("ollama", "engine")):
-        assert [ready(pod) for pod in pods(dev.kubectl, app, role)] == [True]
+    for app, role in (
+        *(("litellm", "gateway"), ("ollama", "engine")),
+        *(("postgres", "database"), ("valkey", "counters")),
+    ):
+        assert [ready(pod) for pod in pods(dev.kubectl, app, role)] == [True], app
     services = {
         item["metadata"]["name"]: item["spec"]["ports"][0]["port"]
         for item in dev.kubectl.get("services", "-n", "akko")["items"]
     }
-    assert services == {"akko-akko-litellm": 4000, "akko-akko-ollama": 11434}
-    job = dev.kubectl.get("jobs", "-n", "akko")["items"][0]
-    assert job["status"]["succeeded"] == 1
+    assert services == {
+        "akko-akko-litellm": 4000,
+        "akko-akko-litellm-database": 5432,
+        "akko-akko-litellm-redis": 6379,
+        "akko-akko-ollama": 11434,
+    }
+
+
+@pytest.mark.parametrize(
+    ("stack", "applications"),
+    [("dev", ["gateway-state", "litellm", "ollama"]), ("production", ["gateway-state", "litellm"])],
+)
+def test_what_has_to_be_done_once_is_done(
+    stack: str, applications: list[str], request: pytest.FixtureRequest
+) -> None:
+    """Weights, the database's tables, teams and keys: a Job each, and each has ended well."""
+    deployed: Deployed = request.getfixturevalue(stack)
+    items = deployed.kubectl.get("jobs", "-n", "akko")["items"]
+    once = [job for job in items if "ownerReferences" not in job["metadata"]]
+    named = sorted(job["metadata"]["labels"]["app.kubernetes.io/name"] for job in once)
+    assert [name for name in named if name != "vllm"] == applications
+    assert [job["status"]["succeeded"] for job in once] == [1] * len(once)
+    (cron_job,) = deployed.kubectl.get("cronjobs", "-n", "akko")["items"]
+    assert cron_job["metadata"]["name"] == "akko-akko-litellm-drift"
 
 
 def test_the_end_of_a_deployment_says_what_exists_and_what_to_do_next(dev: Deployed) -> None:
@@ -89,27 +115,44 @@ def test_the_policy_pack_has_judged_the_deployment(dev: Deployed, production: De
 
 @pytest.mark.parametrize("stack", ["dev", "production"])
 def test_a_second_deployment_changes_nothing(stack: str, request: pytest.FixtureRequest) -> None:
+    """Not even a key that was made in the cluster meanwhile, as the gateway's state does it."""
     deployed: Deployed = request.getfixturevalue(stack)
+    account = ("secret", "akko-app-gateway-key", "-nakko")
+    assert "data" not in deployed.kubectl.get(*account)
+    made = {"api-key": base64.b64encode(b"sk-made-in-the-cluster").decode()}
+    deployed.kubectl("patch", *account, "--type=merge", "-p", json.dumps({"data": made}))
     second = deployed.up()
     assert second.returncode == 0, second.stdout + second.stderr
+    assert deployed.kubectl.get(*account)["data"] == made
+    state = deployed.home / f"state/.pulumi/stacks/inference/{stack}.json"
+    assert made["api-key"] not in state.read_text()
     assert " unchanged" in second.stdout
     for change in (" created", " updated", " replaced", " deleted"):
         assert f"{change}\n" not in second.stdout
 
 
-def test_a2_the_development_key_stands_in_a_secret_and_only_there(dev: Deployed) -> None:
-    """A2: the dev key is a dev-only secret."""
-    value = dev.kubectl(
-        "get", "secret", "akko-litellm-key", "-n", "akko", "-o", "jsonpath={.data.master-key}"
-    )
-    assert value == "YWtrby1kZXYtbGl0ZWxsbS1rZXk="  # base64 of akko-dev-litellm-key
-    everything_else = dev.kubectl("get", "cm,deploy,pods,jobs", "-n", "akko", "-o", "json")
-    assert "akko-dev-litellm-key" not in everything_else
+@pytest.mark.parametrize(
+    ("secret", "key", "value"),
+    [
+        ("akko-litellm-key", "master-key", "akko-dev-litellm-key"),
+        ("akko-litellm-salt", "value", "akko-dev-litellm-salt"),
+        ("akko-litellm-database", "value", "akko-dev-database"),
+        ("akko-litellm-redis", "value", "akko-dev-redis"),
+    ],
+)
+def test_a2_a_development_key_stands_in_a_secret_and_only_there(
+    dev: Deployed, secret: str, key: str, value: str
+) -> None:
+    """A2: the dev key is a dev-only secret, and so are those of the gateway's stores."""
+    data = dev.kubectl.get("secret", secret, "-n", "akko")["data"]
+    assert base64.b64decode(data[key]).decode() == value
+    kinds = "cm,deploy,pods,jobs,cronjobs"
+    assert value not in dev.kubectl("get", kinds, "-n", "akko", "-o", "json")
     # The engine's history repeats the stack file, where everybody can read this key anyway; the
     # resources' state, where a real key would stand too, holds it encrypted.
     state = dev.run_folder / "dev/stacks/state/.pulumi/stacks/inference/dev.json"
-    assert "akko-litellm-key" in state.read_text()
-    assert "akko-dev-litellm-key" not in state.read_text()
+    assert secret in state.read_text()
+    assert value not in state.read_text()
 
 
 def test_a4_b20_the_production_pod_runs_on_a_node_that_karpenter_made(

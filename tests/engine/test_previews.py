@@ -21,6 +21,12 @@ _BOTH = {
     "kubernetes:core/v1:Service akko-akko-litellm",
     "kubernetes:core/v1:ServiceAccount akko-akko-litellm",
     "kubernetes:core/v1:ConfigMap gateway-config",
+    "inference:gateway:GatewayMigration gateway-migration",
+    "kubernetes:batch/v1:Job gateway-migration",
+    "inference:gateway:GatewayState gateway-state",
+    "kubernetes:batch/v1:CronJob akko-akko-litellm-drift",
+    "kubernetes:rbac.authorization.k8s.io/v1:Role akko-akko-litellm-state",
+    "kubernetes:core/v1:Secret akko-app-gateway-key",
 }
 _EXPECTED = {
     "dev": {
@@ -30,6 +36,14 @@ _EXPECTED = {
         "kubernetes:core/v1:PersistentVolumeClaim ollama-cache",
         "kubernetes:networking.k8s.io/v1:NetworkPolicy akko-akko-ollama",
         "kubernetes:core/v1:Secret gateway-key",
+        "kubernetes:core/v1:Secret gateway-migration-salt",
+        "inference:gateway:GatewayDatabase gateway-database",
+        "kubernetes:core/v1:Secret gateway-database-password",
+        "kubernetes:core/v1:PersistentVolumeClaim gateway-database-data",
+        "kubernetes:apps/v1:Deployment akko-akko-litellm-database",
+        "inference:gateway:GatewayCounters gateway-counters",
+        "kubernetes:core/v1:Secret gateway-counters-password",
+        "kubernetes:apps/v1:Deployment akko-akko-litellm-redis",
     },
     "production": {
         "inference:serving:VllmServer akko-coder",
@@ -46,7 +60,11 @@ _EXPECTED = {
 }
 _ABSENT = {
     "dev": ("VllmServer", "NodePool", "HTTPRoute"),
-    "production": ("OllamaServer", ":Secret ", "KWOK"),
+    # Production's own Secrets come from its secret store; that of an account is made empty.
+    "production": (
+        *("OllamaServer", ":Secret gateway-", "KWOK"),
+        *("GatewayDatabase", "GatewayCounters"),
+    ),
 }
 
 

@@ -27,7 +27,7 @@ def test_a_gateway_without_its_key_is_refused(engine: Engine, production: dict[s
     ended = engine.on_document("preview", "production", production, _PACK)
 
     ended.refuses(
-        "inference:platform.gateway.master_key is missing (The key that every client has to show)"
+        "inference:platform.gateway.master_key is missing (The key that may do everything)"
     )
 
 

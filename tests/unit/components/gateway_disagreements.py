@@ -34,6 +34,7 @@ def six_models() -> dict[str, Any]:
     tokens; `akko-coder` and `bulk`, which is for batch work, take 4,096, and `embedder` embeds.
     """
     value = document("production")
+    del value["gateway"]["teams"]  # whose budgets ask for prices
     coder = value["models"]["akko-coder"]
     value["models"] |= {
         "frontier": _EXTERNAL,
@@ -184,7 +185,7 @@ STORES: Mapping[str, tuple[str, Mapping[str, Any], Sequence[str]]] = {
     ),
     "a salt and counters without a database": (
         "production",
-        {"database": GONE},
+        {"database": GONE, "teams": GONE},
         [
             f"{key} is there without {GATEWAY}.database, and without tenants there is nothing for "
             f"it to do: add a database, or take {key} out"

@@ -55,7 +55,7 @@ def test_ways_that_fit_are_taken(change: dict[str, Any]) -> None:
 
 def test_a_gateway_without_tenants_needs_no_store() -> None:
     """Only a gateway that knows tenants has budgets and limits to remember."""
-    bare = {"database": GONE, "redis": GONE, "salt_key": GONE}
+    bare = {"database": GONE, "redis": GONE, "salt_key": GONE, "teams": GONE}
     assert parse_document(_changed(document("production"), bare)).gateway.database is None
 
 

@@ -93,7 +93,9 @@ def test_a_salt_can_never_change_and_is_hidden_by_pulumi() -> None:
 
 def test_production_makes_no_secret_of_what_is_there_already() -> None:
     rendered = render(document("production"), gateway_key=None)
-    assert of_kind(rendered, "Secret") == ()
+    (made,) = of_kind(rendered, "Secret")
+    assert made["metadata"]["name"] == "akko-app-gateway-key"  # of a tenant, filled in the cluster
+    assert not {"data", "stringData"} & made.keys()
 
 
 def test_a_salt_of_the_configuration_is_made_into_its_secret() -> None:
@@ -151,7 +153,7 @@ def test_another_image_is_another_migration() -> None:
 
 
 def test_a_gateway_without_database_has_nothing_to_migrate_or_to_remember() -> None:
-    rendered = _without("production", "database", "redis", "salt_key")
+    rendered = _without("production", "database", "redis", "salt_key", "teams")
     assert "gateway-migration" not in {item.name for item in rendered}
     assert not pod(rendered, GATEWAY).spec["initContainers"]
     general = gateway_config(rendered)["general_settings"]

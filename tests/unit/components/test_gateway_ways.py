@@ -25,6 +25,7 @@ def _document(**gateway: object) -> dict[str, Any]:
     value = document("production")
     models = six_models()["models"]
     value["models"] |= {name: models[name] for name in ("wide", "narrow")}
+    del value["gateway"]["teams"]  # whose budgets ask for prices
     value["gateway"] |= gateway
     return value
 

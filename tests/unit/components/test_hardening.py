@@ -12,6 +12,8 @@ from tests.unit.components.manifests import Json, Pod, environment, one, pods, s
 _QUANTITY = re.compile(r"^[1-9]\d*(Gi)?$")
 
 VOLUMES = {"emptyDir", "persistentVolumeClaim", "configMap", "secret", "ephemeral", "image"}
+TOKEN = "projected"
+"""What the one pod that writes Secrets has beside."""
 
 PODS = [
     *((name, each) for name in STACKS for each in pods(stack(name))),
@@ -37,12 +39,14 @@ def test_the_pods_of_both_stacks_are_all_looked_at() -> None:
             "Deployment akko-akko-litellm-database",
             "Deployment akko-akko-litellm-redis",
             "Deployment akko-akko-ollama",
+            "Job akko-akko-litellm-state",
             "Job akko-akko-ollama-preload",
             "Job akko-akko-litellm-migration",
         ],
         "production": [
             "Deployment akko-akko-litellm",
             "Deployment akko-akko-vllm",
+            "Job akko-akko-litellm-state",
             "Job akko-akko-vllm-collect",
             "Job akko-akko-vllm-preload",
             "Job akko-akko-litellm-migration",
@@ -51,7 +55,7 @@ def test_the_pods_of_both_stacks_are_all_looked_at() -> None:
     # Ollama's preload: server, two pulls, check; both engines check their models first, vLLM its
     # GPUs before, and the gateway and its migration the salt key.
     containers = [c for name, each in PODS if name in STACKS for c in each.containers]
-    assert len(containers) == (2 + 1 + 1 + 2 + 4 + 2) + (2 + 3 + 1 + 1 + 2)
+    assert len(containers) == (2 + 1 + 1 + 2 + 1 + 4 + 2) + (2 + 3 + 1 + 1 + 1 + 2)
 
 
 @pytest.mark.parametrize("each", ALL)
@@ -78,7 +82,7 @@ def test_a_pod_mounts_only_volumes_that_the_restricted_level_knows_and_each_has_
 ) -> None:
     for volume in each.spec["volumes"]:
         (source,) = volume.keys() - {"name"}
-        assert source in VOLUMES
+        assert source in VOLUMES or (source == TOKEN and "-state-" in each.owner)
         if source == "emptyDir":
             assert _QUANTITY.match(volume["emptyDir"]["sizeLimit"])
 

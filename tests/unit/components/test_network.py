@@ -33,6 +33,7 @@ OLLAMA = "Deployment akko-akko-ollama"
 DATABASE = f"{GATEWAY}-database"
 COUNTERS = f"{GATEWAY}-redis"
 MIGRATION = "Job akko-akko-litellm-migration"
+STATE = "Job akko-akko-litellm-state"
 
 WAYS = {
     "dev": {
@@ -43,6 +44,7 @@ WAYS = {
         (GATEWAY, DATABASE, 5432),
         (GATEWAY, COUNTERS, 6379),
         (MIGRATION, DATABASE, 5432),
+        (STATE, GATEWAY, 4000),
     },
     "production": {
         (APP.owner, GATEWAY, 4000),
@@ -50,6 +52,7 @@ WAYS = {
         (ENVOY.owner, GATEWAY, 4000),
         (PROMETHEUS.owner, VLLM, 8000),
         (GATEWAY, VLLM, 8000),
+        (STATE, GATEWAY, 4000),
     },
 }
 """Every way into a pod of the platform that is open; all others are closed."""
@@ -132,6 +135,7 @@ def test_stores_outside_are_reached_in_the_networks_that_the_document_names_only
     assert {
         (_name(each), address, port)
         for each in pods(stack("production"))
+        if _name(each) != STATE
         for address in addresses
         for port in PORTS
         if reaches(policies, each, Address(address), port)
@@ -147,13 +151,29 @@ def test_stores_outside_are_reached_in_the_networks_that_the_document_names_only
 def test_no_pod_reaches_metadata_or_private_addresses_that_nobody_named(
     name: str, address: str
 ) -> None:
+    """But for the API server, which one pod asks, and which has no other address in advance."""
     policies = of_kind(stack(name), "NetworkPolicy")
-    assert not [
-        (each.owner, port)
+    private = not address.startswith(("169.254.", "fd00:"))
+    assert [
+        (_name(each), port)
         for each in pods(stack(name))
         for port in PORTS
         if reaches(policies, each, Address(address), port)
-    ]
+    ] == ([(STATE, 443)] if private else [])
+
+
+def test_only_what_makes_teams_and_keys_reaches_the_api_server_where_the_document_says() -> None:
+    changed = document("production")
+    changed["cluster"]["api_server_networks"] = ["10.0.9.0/24"]
+    rendered = render(changed)
+    policies = of_kind(rendered, "NetworkPolicy")
+    assert [
+        (_name(each), address, port)
+        for each in pods(rendered)
+        for address in ("10.0.9.1", "10.0.8.1", "172.20.0.1", "192.168.1.1")
+        for port in (*PORTS, 6443)
+        if reaches(policies, each, Address(address), port)
+    ] == [(STATE, "10.0.9.1", 443), (STATE, "10.0.9.1", 6443)]
 
 
 @pytest.mark.parametrize("name", STACKS)

@@ -20,6 +20,7 @@ MODEL = f"{ROOT}.models.frontier"
 
 def _document(**models: object) -> dict[str, Any]:
     value = document("production")
+    del value["gateway"]["teams"]  # whose budgets ask for prices
     value["models"] |= {"frontier": FRONTIER, **models}
     return value
 

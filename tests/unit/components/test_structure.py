@@ -17,6 +17,7 @@ TYPES = {
         "inference:gateway:GatewayCounters",
         "inference:gateway:GatewayDatabase",
         "inference:gateway:GatewayMigration",
+        "inference:gateway:GatewayState",
         "inference:gateway:LiteLlmGateway",
     },
     "production": {
@@ -29,12 +30,21 @@ TYPES = {
         "inference:storage:OldRevisions",
         "inference:serving:VllmServer",
         "inference:gateway:GatewayMigration",
+        "inference:gateway:GatewayState",
         "inference:gateway:LiteLlmGateway",
     },
 }
 
 INVENTORY = {
     "dev": {
+        "ConfigMap akko-akko-litellm-state-*",
+        "CronJob akko-akko-litellm-drift",
+        "Job akko-akko-litellm-state-*",
+        "NetworkPolicy akko-akko-litellm-state",
+        "Role akko-akko-litellm-state",
+        "RoleBinding akko-akko-litellm-state",
+        "Secret akko-app-gateway-key",
+        "ServiceAccount akko-akko-litellm-state",
         "ConfigMap gateway-config",
         "ConfigMap gateway-migration-program",
         "ConfigMap ollama-verify",
@@ -70,6 +80,14 @@ INVENTORY = {
         "ServiceAccount akko-akko-ollama",
     },
     "production": {
+        "ConfigMap akko-akko-litellm-state-*",
+        "CronJob akko-akko-litellm-drift",
+        "Job akko-akko-litellm-state-*",
+        "NetworkPolicy akko-akko-litellm-state",
+        "Role akko-akko-litellm-state",
+        "RoleBinding akko-akko-litellm-state",
+        "Secret akko-app-gateway-key",
+        "ServiceAccount akko-akko-litellm-state",
         "BackendTrafficPolicy gateway-route-traffic",
         "ConfigMap akko-akko-vllm-preload-*",
         "ConfigMap akko-coder-preflight",
@@ -120,6 +138,16 @@ OWNERS = {
         "ServiceAccount",
     },
     "inference:gateway:GatewayMigration": {"ConfigMap", "Job", "NetworkPolicy", "Secret"},
+    "inference:gateway:GatewayState": {
+        "ConfigMap",
+        "CronJob",
+        "Job",
+        "NetworkPolicy",
+        "Role",
+        "RoleBinding",
+        "Secret",
+        "ServiceAccount",
+    },
     "inference:gateway:LiteLlmGateway": {
         "ConfigMap",
         "Deployment",

@@ -9,10 +9,12 @@ from tools.catalogue import (
     ALL,
     CRDS,
     KUBERNETES_PLUGIN_VERSION,
-    MODULES,
     OLLAMA,
     PULUMI_CLI,
     SERVING,
+)
+from tools.tool import (
+    MODULES,
     CHeader,
     CrdFiles,
     Program,

@@ -11,10 +11,20 @@ import pytest
 
 from tests.unit.tools.workshop import Workshop, wait_until
 from tools import install, store
-from tools.catalogue import CONTROL_PLANE, CRDS, ETCD, KWOK, MODULES, OLLAMA, PULUMI_CLI
+from tools.catalogue import (
+    CONTROL_PLANE,
+    CRDS,
+    ETCD,
+    KWOK,
+    OLLAMA,
+    PULUMI_CLI,
+)
 from tools.install import ensure, main
 from tools.problem import ToolError
 from tools.store import MANIFEST, folder_of, key_of, sha256
+from tools.tool import (
+    MODULES,
+)
 
 
 def leftovers(workshop: Workshop) -> list[Path]:

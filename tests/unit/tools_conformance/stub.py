@@ -1,12 +1,12 @@
 """A gateway that keeps the contract, but for the faults that it is told to have.
 
-`FAULTS` names, for each check, every way in which this gateway can break it.
+`faults.FAULTS` names, for each check, every way in which this gateway can break it.
 """
 
 import json
 import threading
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
@@ -14,50 +14,6 @@ from typing import Any, ClassVar
 KEY, MODEL, EMBEDDER, FURTHER = "sk-of-a-tenant", "akko-coder", "akko-embed", "akko-chat"
 MODEL_LEN, MOST_TOKENS, MOST_CHOICES, MOST_MIB = 5000, 4096, 4, 1.0
 _PACE_SECONDS = 0.001
-
-FAULTS: Mapping[str, tuple[str, ...]] = {
-    "chat": ("chat-500", "chat-object"),
-    "alias": ("engines-name",),
-    "completions": ("completions-404",),
-    "embeddings": ("embeddings-one",),
-    "models": ("models-missing", "models-further", "models-twice"),
-    "unknown-path": ("unknown-200",),
-    "admin-tenant": ("admin-open",),
-    "admin-nobody": ("admin-open-to-all",),
-    "admin-public": ("admin-routed",),
-    "no-key": ("key-not-needed", "error-is-text", "error-without-code"),
-    "wrong-key": ("key-any", "key-400"),
-    "malformed-key": ("key-of-any-scheme",),
-    "bad-json": ("json-500",),
-    "missing-field": ("messages-500",),
-    "unknown-model": ("model-any",),
-    "long-prompt": ("prompt-cut",),
-    "cap-choices": ("n-any",),
-    "cap-tokens": ("max_tokens-any", "max_completion_tokens-any"),
-    "cap-body": ("body-any",),
-    "stream-type": ("stream-is-json",),
-    "stream-lines": ("stream-has-events",),
-    "stream-chunks": ("chunk-object", "chunk-model", "chunk-none"),
-    "stream-role": ("role-none", "role-late", "role-user"),
-    "stream-finish": ("finish-none", "finish-twice", "finish-abort"),
-    "stream-usage": ("usage-none", "usage-twice"),
-    "stream-done": ("done-none", "done-early", "cut"),
-    "stream-unbuffered": ("buffered",),
-    "usage-sum": ("usage-off",),
-    "usage-cap": ("max_tokens-ignored",),
-    "usage-stream": ("usage-streamed-more",),
-    "key-query": ("key-in-query",),
-    "tools": ("tools-400", "tools-ignored"),
-    "choices": ("choices-one",),
-    "logprobs": ("logprobs-none",),
-    "fingerprint": ("fingerprint-none",),
-    "penalties": ("penalties-400",),
-    "bias": ("bias-400",),
-    "json": ("json-ignored",),
-    "stream-id": ("ids",),
-    "values": ("values-any",),
-    "key-told": ("key-in-header", "key-in-body"),
-}
 
 Json = dict[str, Any]
 

@@ -11,7 +11,8 @@ import pytest
 
 from tests.rendering import STACKS, document, of_kind, render
 from tests.unit.tools_conformance import stub
-from tests.unit.tools_conformance.stub import FAULTS, KEY, MODEL, gateway
+from tests.unit.tools_conformance.faults import FAULTS
+from tests.unit.tools_conformance.stub import KEY, MODEL, gateway
 from tools.conformance.__main__ import main
 from tools.conformance.check import Outcome, judge
 from tools.conformance.expected import aliases_of, chat_model_of, expected_of
