@@ -12,6 +12,8 @@ PACE = "x-test-pace"
 """Header of a request: seconds before each chunk of the answer, with commas between."""
 BREAK = "x-test-break"
 """Header of a request that is read whole and never answered: the connection ends."""
+TELL = "x-test-tell"
+"""Header of a request: names of headers that the answer is to have, with commas between."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
+        for name in filter(None, headers.get(TELL, "").split(",")):
+            self.send_header(name, "told")
         self.end_headers()
         try:
             self._chunk(b"data: 0\n\n")

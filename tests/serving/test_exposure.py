@@ -13,8 +13,8 @@ from urllib.parse import unquote
 import pytest
 
 from components.core.public_paths import PUBLIC_PATHS
-from components.envoy_gateway import WITHHELD_HEADERS
-from tests.serving.answering import Request
+from components.envoy_gateway import INTERNAL_HEADERS, WITHHELD_HEADERS
+from tests.serving.answering import TELL, Request
 from tests.serving.processes import clean_environment
 from tests.serving.raw_https import ask, connection, send
 from tests.serving.ways_in import CREATED, Programs, WayIn, rendered, way_in
@@ -213,6 +213,14 @@ def test_headers_that_only_the_platform_may_set_are_taken_off(
     assert request.headers["authorization"] == "Bearer k"
     assert request.headers["x-litellm-tags"] == "a"
     assert request.headers["x-forwarded-proto"] == "https"
+
+
+def test_what_is_told_of_engines_and_money_stays_inside(way: WayIn) -> None:
+    """Row D7: an answer keeps what clients may know, such as the id of their call."""
+    public = ("x-litellm-call-id", "x-ratelimit-remaining-requests")
+    asked = {TELL: ",".join((*INTERNAL_HEADERS, *public))}
+    told = ask(way.proxy, "GET", "/v1/models", asked).headers
+    assert {name for name, value in told.items() if value == "told"} == set(public)
 
 
 @pytest.mark.parametrize("host", ["other.akko.local", "akko-akko-litellm", "llm.akko.local.evil"])

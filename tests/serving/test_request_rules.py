@@ -131,7 +131,8 @@ def test_d7_nobody_asks_for_more_than_the_document_allows(
     server: Server, key: str, engine: Upstream, name: str, most: int
 ) -> None:
     """Row D7, request shaping: a refusal names the field, what was asked and what is possible."""
-    for asked in ({name: most + 1}, {"extra_body": {name: most + 1}}):
+    ways: list[dict[str, Any]] = [{name: most + 1}, {"extra_body": {name: most + 1}}]
+    for asked in ways:
         refused = _ask(server, key, **asked)
         assert refused.status_code == 400
         assert refused.json()["error"]["param"] == name
@@ -170,7 +171,7 @@ def test_d7_a_body_that_is_too_large_is_refused(server: Server, key: str, engine
     ids="-".join,
 )
 def test_d7_routing_is_for_the_document_to_decide(
-    server: Server, key: str, engine: Upstream, field: dict[str, object]
+    server: Server, key: str, engine: Upstream, field: dict[str, Any]
 ) -> None:
     """Row D7: what LiteLLM lets a request say of its own routing is refused."""
     refused = _ask(server, key, **field)
