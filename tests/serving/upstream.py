@@ -1,8 +1,6 @@
 """A stand-in for the engines behind the gateway: it records what arrives and streams an answer."""
 
 import json
-import socket
-import struct
 import threading
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -49,6 +47,7 @@ class Upstream:
 
 class _Handler(BaseHTTPRequestHandler):
     upstream: ClassVar[Upstream]
+    protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
         body: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -66,20 +65,17 @@ class _Handler(BaseHTTPRequestHandler):
         content_type, chunks = answers[self.path]
         self.send_response(200)
         self.send_header("Content-Type", content_type)
-        self.end_headers()  # no length: the answer ends with the connection
+        # Chunk by chunk, as the engines do: only so is an end told from a connection that broke.
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
         for number, chunk in enumerate(chunks(body["model"])):
             if number == len(WORDS) // 2:
                 self.upstream.go_on.wait(_HOLD_SECONDS)
                 if self.upstream.dies.is_set():
-                    # A reset, as by a kernel whose process is gone: an orderly close is how these
-                    # answers end, where vLLM's say their length chunk by chunk.
-                    self.connection.setsockopt(
-                        socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-                    )
-                    self.connection.close()
+                    self.close_connection = True
                     return
-            self.wfile.write(chunk)
-            self.wfile.flush()
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+        self.wfile.write(b"0\r\n\r\n")
 
     def _refuse(self, status: int, message: str) -> None:
         """An error in vLLM's form."""
