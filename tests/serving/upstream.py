@@ -1,6 +1,8 @@
 """A stand-in for the engines behind the gateway: it records what arrives and streams an answer."""
 
 import json
+import socket
+import struct
 import threading
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -35,12 +37,14 @@ class Upstream:
         received: What has arrived, in order.
         go_on: A stream waits halfway until this is set.
         refusals: Status and message with which a model refuses whatever it is asked.
+        dies: While this is set, a stream ends halfway as that of an engine that is killed.
     """
 
     url: str = ""
     received: list[Received] = field(default_factory=list[Received])
     go_on: threading.Event = field(default_factory=threading.Event)
     refusals: dict[str, tuple[int, str]] = field(default_factory=dict[str, tuple[int, str]])
+    dies: threading.Event = field(default_factory=threading.Event)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -66,6 +70,14 @@ class _Handler(BaseHTTPRequestHandler):
         for number, chunk in enumerate(chunks(body["model"])):
             if number == len(WORDS) // 2:
                 self.upstream.go_on.wait(_HOLD_SECONDS)
+                if self.upstream.dies.is_set():
+                    # A reset, as by a kernel whose process is gone: an orderly close is how these
+                    # answers end, where vLLM's say their length chunk by chunk.
+                    self.connection.setsockopt(
+                        socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+                    )
+                    self.connection.close()
+                    return
             self.wfile.write(chunk)
             self.wfile.flush()
 
