@@ -119,6 +119,26 @@ def test_a_wrong_key_is_refused(gateway: Server, backend: Upstream) -> None:
     assert len(backend.received) == before
 
 
+def test_what_an_engine_would_cut_is_refused_once_a_model_has_been_asked(
+    gateway: Server, container: Container, backend: Upstream
+) -> None:
+    """Row A5: before Ollama the gateway counts; vLLM counts itself.
+
+    Of a model with prices LiteLLM knows the length only after the first request of its process, and
+    logs that one as an error.
+    """
+    for alias in sorted(container.aliases):
+        chat(gateway.url, alias, key=MASTER_KEY)
+        before = len(backend.received)
+        long = [{"role": "user", "content": "word " * 5000}]
+        if _parameters(container, alias)["model"].startswith("ollama_chat/"):
+            with pytest.raises(httpx.HTTPStatusError, match="400"):
+                chat(gateway.url, alias, key=MASTER_KEY, messages=long)
+            assert len(backend.received) == before
+        else:
+            assert chat(gateway.url, alias, key=MASTER_KEY, messages=long).done
+
+
 def test_an_alias_streams_from_its_backend(
     gateway: Server, container: Container, backend: Upstream
 ) -> None:
