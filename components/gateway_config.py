@@ -53,19 +53,20 @@ def gateway_files(
     programs = [_PROGRAMS / f"{name}.py" for name in (*_hooks(backends), *guards)]
     return {
         "config.yaml": config,
-        f"{RULES}.json": json.dumps(request_rules(settings), indent=2),
+        f"{RULES}.json": json.dumps(request_rules(settings, backends), indent=2),
         **{program.name: program.read_text(encoding="utf-8") for program in programs},
     }
 
 
-def request_rules(settings: GatewaySettings) -> dict[str, Any]:
-    """What the hook on requests goes by: limits, and the tags that lead to another model."""
+def request_rules(settings: GatewaySettings, backends: Sequence[Backend]) -> dict[str, Any]:
+    """What the hook on requests goes by: limits, tags that lead elsewhere, what cuts prompts."""
     tags = {tag for routes in settings.tag_routes.values() for tag in routes}
     return {
         "request_bytes": settings.limits.request_mib * 2**20,
         "output_tokens": settings.limits.output_tokens,
         "choices": settings.limits.choices,
         "routing_tags": sorted(tags),
+        "truncating_models": sorted(each.litellm_model for each in backends if each.truncates),
     }
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import litellm
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import ProxyException
 
@@ -127,6 +128,13 @@ def _mapping(value: object) -> dict[str, Any]:
     return dict(cast("Mapping[str, Any]", value)) if isinstance(value, Mapping) else {}
 
 
-request_rules = RequestRules(
-    json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
+_RULES = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
+# Of a model that LiteLLM has never heard of it does not find the length that its own configuration
+# says, until the first request has gone through unbounded.
+litellm.register_model(
+    {
+        name: {"litellm_provider": name.partition("/")[0], "mode": "chat"}
+        for name in _RULES["truncating_models"]
+    }
 )
+request_rules = RequestRules(_RULES)
