@@ -184,6 +184,15 @@ def test_a_price_holds_under_every_name_of_its_model() -> None:
     assert set(priced.values()) == {priced["akko-coder"]}
 
 
+def test_models_that_would_cut_a_prompt_are_told_to_the_gateway() -> None:
+    """Ollama's, for which the gateway counts tokens before the call, and bounds the answer."""
+    (files,) = [i.inputs["data"] for i in stack("dev") if i.name == "gateway-config"]
+    told = json.loads(files["request_rules.json"])["truncating_models"]
+    assert told == ["ollama_chat/qwen2.5-coder:7b", "ollama_chat/qwen2.5:3b"]
+    assert gateway_config(stack("dev"))["router_settings"]["enable_pre_call_checks"] is True
+    assert "enable_pre_call_checks" not in gateway_config(stack("production"))["router_settings"]
+
+
 def test_requests_are_held_to_the_documents_limits() -> None:
     rendered = render(
         _document(
@@ -198,6 +207,7 @@ def test_requests_are_held_to_the_documents_limits() -> None:
         "output_tokens": 100,
         "choices": 3,
         "routing_tags": ["cheap", "hard"],
+        "truncating_models": [],
     }
     config = gateway_config(rendered)
     assert config["litellm_settings"]["callbacks"][0] == "request_rules.request_rules"
