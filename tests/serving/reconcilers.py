@@ -188,7 +188,8 @@ def reconciling(folder: Path, state: State) -> Generator[Reconciler]:
         (folder / name).mkdir()
     with _engine() as engine, secret_store(folder / "account") as store:
         limits = {"request_bytes": 10**6, "output_tokens": 1000, "choices": 1}
-        rules = {**limits, "routing_tags": ["cheap", "complex_reasoning"]}
+        tags = ["cheap", "complex_reasoning"]
+        rules = {**limits, "routing_tags": tags, "truncating_models": []}
         hooks = {
             f"{RULES}.json": json.dumps(rules),
             f"{RULES}.py": (_HOOKS / f"{RULES}.py").read_text(encoding="utf-8"),

@@ -223,7 +223,7 @@ def test_a_lower_priority_number_overtakes(engine: Engine) -> None:
 def test_a_full_queue_answers_503(engine: Engine) -> None:
     """Row B19: the limit counts what is worked on and what waits; 503 sends a gateway elsewhere.
 
-    The engine calls it approximate, so one more or less may get in.
+    The engine calls it approximate, so one or two more or less may get in.
     """
 
     def ask(_: int) -> int:
@@ -233,7 +233,7 @@ def test_a_full_queue_answers_503(engine: Engine) -> None:
     with ThreadPoolExecutor(2 * _MOST) as pool:
         answers = Counter(pool.map(ask, range(2 * _MOST)))
     assert set(answers) == {200, 503}
-    assert abs(answers[200] - _MOST) <= 1
+    assert abs(answers[200] - _MOST) <= 2  # of twice as many that asked
     assert engine.metrics("vllm:admission_rejections_total") == (answers[503],)
 
 
