@@ -21,6 +21,7 @@ from components.gateway_environment import (
     store_environment,
 )
 from components.gateway_network import database_egress
+from components.jobs import job
 from components.network import network_policy, policy_spec
 from components.pods import environment, hardened_pod, mounts, resources, scratch
 from components.preload_pods import short_hash
@@ -66,27 +67,14 @@ class GatewayMigration(pulumi.ComponentResource):
             )
         )
         pod = migration_pod(settings, config_name)
-        job_name = f"{who.name}-migration-{short_hash(pod)}"
-        k8s.batch.v1.Job(
+        job(
             name,
-            metadata={
-                **who.metadata(job_name),
-                # One that has failed is made anew by the next deployment.
-                "annotations": {**who.annotations, "pulumi.com/replaceUnready": "true"},
-            },
-            spec={
-                "backoff_limit": _ATTEMPTS,
-                "active_deadline_seconds": _DEADLINE_SECONDS,
-                "template": {
-                    "metadata": {"labels": who.labels, "annotations": dict(who.annotations)},
-                    "spec": {**pod, "restart_policy": "Never"},
-                },
-            },
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                depends_on=needed,
-                custom_timeouts=pulumi.CustomTimeouts(create=f"{_DEADLINE_SECONDS}s"),
-            ),
+            f"{who.name}-migration-{short_hash(pod)}",
+            who,
+            pod,
+            pulumi.ResourceOptions(parent=self, depends_on=needed),
+            attempts=_ATTEMPTS,
+            deadline_seconds=_DEADLINE_SECONDS,
         )
         self.register_outputs({})
 

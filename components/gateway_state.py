@@ -8,11 +8,9 @@ that sets back what people changed by hand. The program is `programs/gateway_sta
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
-from pulumi_kubernetes.batch.v1 import JobSpecArgsDict
 from pulumi_kubernetes.core.v1 import (
     ContainerArgsDict,
     KeyToPathArgsDict,
@@ -26,6 +24,7 @@ from components.core.images import image
 from components.document.gateway import GatewaySettings
 from components.document.tenant_state import secret_names, wanted_state
 from components.gateway_config import MASTER_KEY
+from components.jobs import job
 from components.network import (
     api_server_egress,
     egress,
@@ -97,7 +96,17 @@ class GatewayState(pulumi.ComponentResource):
         ]
         after = pulumi.ResourceOptions(parent=self, depends_on=needed)
         pod = state_pod(settings, config_name, f"{who.name}-state")
-        _job(who, pod, after)
+        # Named after its pod, and so after the wanted state.
+        job_name = f"{who.name}-state-{short_hash(pod)}"
+        job(
+            job_name,
+            job_name,
+            who,
+            pod,
+            after,
+            attempts=_ATTEMPTS,
+            deadline_seconds=_DEADLINE_SECONDS,
+        )
         _cron_job(who, pod, settings.drift_minutes, after)
         self.state_name = config_name
         self.register_outputs({"state_name": config_name})
@@ -238,32 +247,6 @@ def _account(
     return [account, role, binding]
 
 
-def _job_spec(who: Identity, pod: PodSpecArgsDict, attempts: int) -> JobSpecArgsDict:
-    return {
-        "backoff_limit": attempts,
-        "active_deadline_seconds": _DEADLINE_SECONDS,
-        "template": {
-            "metadata": {"labels": who.labels, "annotations": dict(who.annotations)},
-            "spec": pod,
-        },
-    }
-
-
-def _job(who: Identity, pod: PodSpecArgsDict, opts: pulumi.ResourceOptions) -> None:
-    """Named after its pod, and so after the wanted state: each change makes another one."""
-    name = f"{who.name}-state-{short_hash(pod)}"
-    metadata: Any = who.metadata(name)
-    # One that has failed is made anew by the next deployment.
-    metadata["annotations"] = {**who.annotations, "pulumi.com/replaceUnready": "true"}
-    patience = pulumi.CustomTimeouts(create=f"{_DEADLINE_SECONDS}s")
-    k8s.batch.v1.Job(
-        name,
-        metadata=metadata,
-        spec=_job_spec(who, pod, _ATTEMPTS),
-        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(custom_timeouts=patience)),
-    )
-
-
 def _cron_job(
     who: Identity, pod: PodSpecArgsDict, minutes: int, opts: pulumi.ResourceOptions
 ) -> None:
@@ -280,7 +263,14 @@ def _cron_job(
             "failed_jobs_history_limit": 3,
             "job_template": {
                 "metadata": {"labels": who.labels},
-                "spec": _job_spec(who, pod, 1),
+                "spec": {
+                    "backoff_limit": 1,
+                    "active_deadline_seconds": _DEADLINE_SECONDS,
+                    "template": {
+                        "metadata": {"labels": who.labels, "annotations": dict(who.annotations)},
+                        "spec": pod,
+                    },
+                },
             },
         },
         opts=opts,

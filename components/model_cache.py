@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components.jobs import job
 from components.network import internet_egress, network_policy, policy_spec, private_egress
 from components.preload_pods import VolumeJob, short_hash
 from components.volumes import Claim
@@ -64,9 +65,9 @@ class ModelCache(pulumi.ComponentResource):
                     child,
                 )
             )
-        for job in jobs:
+        for each in jobs:
             classes = [[claim.name, str(claim.spec.get("storage_class_name"))] for claim in claims]
-            _job(who, job, _DEADLINE_SECONDS, _after(self, needed), made_for=classes)
+            _job(who, each, _DEADLINE_SECONDS, _after(self, needed), made_for=classes)
         self.claim_names = tuple(claim.name for claim in claims)
         self.register_outputs({"claim_names": list(self.claim_names)})
 
@@ -83,8 +84,8 @@ class OldRevisions(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("inference:storage:OldRevisions", name, None, opts)
-        for job in jobs:
-            _job(who, job, _COLLECT_DEADLINE_SECONDS, _after(self, []))
+        for each in jobs:
+            _job(who, each, _COLLECT_DEADLINE_SECONDS, _after(self, []))
         self.register_outputs({})
 
 
@@ -121,34 +122,21 @@ def _after(parent: pulumi.Resource, needed: Sequence[pulumi.Resource]) -> pulumi
 
 def _job(
     who: Identity,
-    job: VolumeJob,
+    found: VolumeJob,
     deadline_seconds: int,
     opts: pulumi.ResourceOptions,
     *,
     made_for: object = None,
 ) -> None:
     """A Job that is named after its pod and what this is for: a change makes another one."""
-    name = f"{who.name}-{who.role}-{short_hash([job.pod, job.labels, made_for])}"
-    metadata = who.metadata(name)
-    patience = pulumi.CustomTimeouts(create=f"{deadline_seconds}s")
-    k8s.batch.v1.Job(
+    name = f"{who.name}-{who.role}-{short_hash([found.pod, found.labels, made_for])}"
+    job(
         name,
-        metadata={
-            **metadata,
-            # One that has failed is made anew by the next deployment.
-            "annotations": {**who.annotations, "pulumi.com/replaceUnready": "true"},
-        },
-        spec={
-            "backoff_limit": _ATTEMPTS,
-            "active_deadline_seconds": deadline_seconds,
-            "template": {
-                "metadata": {
-                    "labels": {**who.labels, **job.labels},
-                    "annotations": dict(who.annotations),
-                },
-                # A failed step is followed by a new pod, which takes up what is there.
-                "spec": {**job.pod, "restart_policy": "Never"},
-            },
-        },
-        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(custom_timeouts=patience)),
+        name,
+        who,
+        found.pod,
+        opts,
+        attempts=_ATTEMPTS,
+        deadline_seconds=deadline_seconds,
+        pod_labels=found.labels,
     )

@@ -4,6 +4,7 @@ One engine serves all tests of this module, for it takes a minute to start; the 
 """
 
 import json
+import threading
 import time
 from collections import Counter
 from collections.abc import Generator
@@ -223,17 +224,20 @@ def test_a_lower_priority_number_overtakes(engine: Engine) -> None:
 def test_a_full_queue_answers_503(engine: Engine) -> None:
     """Row B19: the limit counts what is worked on and what waits; 503 sends a gateway elsewhere.
 
-    The engine calls it approximate, so one or two more or less may get in.
+    The engine calls it approximate, so one more or less may get in.
     """
 
+    together = threading.Barrier(2 * _MOST)  # a late one would find the place of one that is done
+
     def ask(_: int) -> int:
+        together.wait(60)
         request = {"prompt": "hello", "max_tokens": 600, "ignore_eos": True}
         return engine.post("/v1/completions", model="akko-coder", **request).status_code
 
     with ThreadPoolExecutor(2 * _MOST) as pool:
         answers = Counter(pool.map(ask, range(2 * _MOST)))
     assert set(answers) == {200, 503}
-    assert abs(answers[200] - _MOST) <= 2  # of twice as many that asked
+    assert abs(answers[200] - _MOST) <= 1
     assert engine.metrics("vllm:admission_rejections_total") == (answers[503],)
 
 
