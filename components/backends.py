@@ -19,6 +19,7 @@ def backends(settings: PlatformSettings) -> tuple[Backend, ...]:
             parameters={},
             pod_labels=vllm_identity(alias, settings).selector,
             port=VLLM_PORT,
+            key=model.api_key,
             mode=_MODES[model.task],
             salted=model.task == "generate" and model.prefix_caching == "per-tenant",
             price=model.price,

@@ -42,7 +42,7 @@ def gateway(
         who=who,
         backends=backends(settings),
         callers=Callers(gateway_callers(settings), monitoring(settings)),
-        key=keys.gateway,
+        keys=keys,
         drain=drain,
         opts=_after(opts, *needed),
     )

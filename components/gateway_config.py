@@ -11,15 +11,23 @@ from typing import Any
 
 from components.core.drain import DrainChain
 from components.document.gateway import GatewaySettings
-from components.gateway_models import Backend, has_choices, model_list, salts, truncates
+from components.gateway_models import (
+    Backend,
+    asks_for_key,
+    has_choices,
+    model_list,
+    salts,
+    truncates,
+)
 
-MASTER_KEY = "LITELLM_MASTER_KEY"
+MASTER_KEY, PREVIOUS_MASTER_KEY = "LITELLM_MASTER_KEY", "LITELLM_PREVIOUS_MASTER_KEY"
 SALT_KEY = "LITELLM_SALT_KEY"
 DATABASE_URL = "DATABASE_URL"
 REDIS_HOST, REDIS_PORT, REDIS_PASSWORD = "REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD"
 """Environment variables of the pods that hold keys and addresses."""
 RULES = "request_rules"
 _SALT = "tenant_salt"
+_PREVIOUS_KEY = "previous_key"
 """Modules of the hooks in `programs`, and their objects; LiteLLM looks beside its configuration."""
 
 _BELIEF_SECONDS = 10
@@ -50,7 +58,8 @@ def gateway_files(
     text = json.dumps(gateway_config(settings, backends, drain), indent=2)
     config = _WITHOUT_POINT.sub(r"\1.0e", text)
     guards = ["salt_guard"] if settings.database else []
-    programs = [_PROGRAMS / f"{name}.py" for name in (*_hooks(backends), *guards)]
+    guards += ["engine_key_guard"] if any(asks_for_key(each) for each in backends) else []
+    programs = [_PROGRAMS / f"{name}.py" for name in (*_hooks(settings, backends), *guards)]
     return {
         "config.yaml": config,
         f"{RULES}.json": json.dumps(request_rules(settings, backends), indent=2),
@@ -70,8 +79,9 @@ def request_rules(settings: GatewaySettings, backends: Sequence[Backend]) -> dic
     }
 
 
-def _hooks(backends: Sequence[Backend]) -> list[str]:
-    return [RULES, *([_SALT] if salts(backends) else [])]
+def _hooks(settings: GatewaySettings, backends: Sequence[Backend]) -> list[str]:
+    salt = [_SALT] if salts(backends) else []
+    return [RULES, *salt, *([_PREVIOUS_KEY] if settings.previous_master_key else [])]
 
 
 def _router(
@@ -114,7 +124,7 @@ def _ways(
 def _litellm(
     settings: GatewaySettings, backends: Sequence[Backend], drain: DrainChain
 ) -> dict[str, Any]:
-    hooks = [f"{name}.{name}" for name in _hooks(backends)]
+    hooks = [f"{name}.{name}" for name in _hooks(settings, backends)]
     traces = ["otel"] if settings.observability.traces else []
     return {
         "request_timeout": drain.request_timeout_seconds,

@@ -11,6 +11,7 @@ from components.document.gateway_stores import ExternalRedis, InClusterDatabase
 from components.gateway_config import (
     DATABASE_URL,
     MASTER_KEY,
+    PREVIOUS_MASTER_KEY,
     REDIS_HOST,
     REDIS_PASSWORD,
     SALT_KEY,
@@ -29,9 +30,9 @@ def gateway_environment(
     settings: GatewaySettings, backends: Sequence[Backend], drain: DrainChain
 ) -> list[EnvVarArgsDict]:
     """Variables of a pod that serves."""
-    master = settings.master_key
+    keys = {MASTER_KEY: settings.master_key, PREVIOUS_MASTER_KEY: settings.previous_master_key}
     return [
-        _from_secret(MASTER_KEY, master.secret_name, master.secret_key),
+        *(_from_secret(v, key.secret_name, key.secret_key) for v, key in keys.items() if key),
         *(_from_secret(b.key_variable, b.key.name, b.key.key) for b in backends if b.key),
         *store_environment(settings),
         *environment(

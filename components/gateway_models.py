@@ -26,7 +26,7 @@ class Backend:
         parameters: Further parameters of the provider.
         pod_labels: Labels of the engine's pods; empty for a provider outside the cluster.
         port: TCP port on which they answer.
-        key: Secret of the provider's key; None for an engine of the stack, which asks for none.
+        key: Secret of the key that it asks for; None for an engine that asks for none.
         host: Where prompts go outside the cluster; empty for an engine of the stack.
         mode: What LiteLLM calls the task; empty for chat.
         salted: Whether each tenant has a prefix cache of its own there.
@@ -51,7 +51,7 @@ class Backend:
 
     @property
     def key_variable(self) -> str:
-        """Variable of the gateway that holds the provider's key."""
+        """Variable of the gateway that holds the provider's or the engine's key."""
         return f"PROVIDER_KEY_{self.alias.upper().replace('-', '_')}"
 
 
@@ -84,6 +84,11 @@ def has_choices(settings: GatewaySettings) -> bool:
 def truncates(backends: Sequence[Backend]) -> bool:
     """Whether some model cuts prompts, so that the gateway has to count tokens before the call."""
     return any(backend.truncates for backend in backends)
+
+
+def asks_for_key(backend: Backend) -> bool:
+    """Whether a model of the stack's own asks the gateway for a key."""
+    return backend.key is not None and not backend.host
 
 
 def salts(backends: Sequence[Backend]) -> bool:

@@ -16,6 +16,7 @@ class Keys:
 
     Attributes:
         gateway: The gateway's master key.
+        previous_gateway: The one before it.
         hub: The token of the model hub.
         salt: What the gateway encrypts with.
         database_password: Of the gateway's own database.
@@ -23,6 +24,7 @@ class Keys:
     """
 
     gateway: pulumi.Input[str] | None = None
+    previous_gateway: pulumi.Input[str] | None = None
     hub: pulumi.Input[str] | None = None
     salt: pulumi.Input[str] | None = None
     database_password: pulumi.Input[str] | None = None
@@ -47,6 +49,7 @@ def read_keys(settings: PlatformSettings, config: pulumi.Config) -> Keys:
     own_redis = isinstance(redis, InClusterRedis)
     return Keys(
         gateway=value(gateway.master_key, "gatewayKey"),
+        previous_gateway=value(gateway.previous_master_key, "previousGatewayKey"),
         hub=config.require_secret("hubToken") if isinstance(token, ConfigToken) else None,
         salt=value(gateway.salt_key, "gatewaySaltKey"),
         database_password=value(database.password, "gatewayDatabasePassword")

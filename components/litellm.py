@@ -14,15 +14,17 @@ import pulumi_kubernetes as k8s
 from pulumi_kubernetes.core.v1 import ContainerArgsDict, PodSpecArgsDict, VolumeMountArgsDict
 from pulumi_kubernetes.networking.v1 import NetworkPolicyPeerArgsDict
 
-from components.core.conventions import GATEWAY_PORT, HOSTS_OUTSIDE, METRICS_PORT
+from components.core.conventions import GATEWAY_PORT, HOSTS_OUTSIDE, KEY_DIGEST, METRICS_PORT
 from components.core.drain import DrainChain
 from components.core.images import image
 from components.document.gateway import GatewaySettings
+from components.engine_keys import key_guard
 from components.gateway_config import gateway_files
 from components.gateway_environment import HOME, gateway_environment
 from components.gateway_migration import salt_guard
 from components.gateway_models import Backend
 from components.gateway_network import gateway_policy
+from components.keys import Keys
 from components.network import neighbour_egress, network_policy
 from components.pods import (
     hardened_pod,
@@ -71,7 +73,7 @@ class LiteLlmGateway(pulumi.ComponentResource):
         who: Identity,
         backends: Sequence[Backend],
         callers: Callers,
-        key: pulumi.Input[str] | None,
+        keys: Keys,
         drain: DrainChain,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -91,13 +93,7 @@ class LiteLlmGateway(pulumi.ComponentResource):
             data=files,
             opts=child,
         )
-        if key is not None:
-            k8s.core.v1.Secret(
-                f"{name}-key",
-                metadata=who.metadata(settings.master_key.secret_name),
-                string_data={settings.master_key.secret_key: pulumi.Output.secret(key)},
-                opts=child,
-            )
+        _master_keys(name, settings, who, keys, child)
         replicas = Replicas(
             count=settings.scaling.min_replicas if settings.scaling else settings.replicas,
             surge=True,
@@ -107,16 +103,45 @@ class LiteLlmGateway(pulumi.ComponentResource):
         )
         pod = gateway_pod(settings, backends, config_name, drain)
         self.service_name = server(
-            _noting(who, backends), replicas, pod, GATEWAY_PORT, child
+            _noting(who, backends, keys.gateway), replicas, pod, GATEWAY_PORT, child
         ).metadata.name
         self.register_outputs({"service_name": self.service_name})
 
 
-def _noting(who: Identity, backends: Sequence[Backend]) -> Identity:
-    """The gateway as who it is, and where it sends prompts outside the cluster."""
+def _noting(who: Identity, backends: Sequence[Backend], key: pulumi.Input[str] | None) -> Identity:
+    """The gateway as who it is, where it sends prompts outside the cluster, and by which key."""
     hosts = sorted({backend.host for backend in backends if backend.host})
     note = {HOSTS_OUTSIDE: ",".join(hosts)} if hosts else {}
-    return replace(who, annotations={**who.annotations, **note})
+    digest = {} if key is None else {KEY_DIGEST: pulumi.Output.unsecret(_digest(key))}
+    return replace(who, annotations={**who.annotations, **note, **digest})
+
+
+def _digest(key: pulumi.Input[str]) -> pulumi.Output[str]:
+    """32 of 256 bits tell one key from the next, and leave whoever guesses as many as before."""
+    return pulumi.Output.from_input(key).apply(
+        lambda value: hashlib.sha256(value.encode()).hexdigest()[:8]
+    )
+
+
+def _master_keys(
+    name: str,
+    settings: GatewaySettings,
+    who: Identity,
+    keys: Keys,
+    opts: pulumi.ResourceOptions,
+) -> None:
+    """Secrets of keys that the stack brings, each called after its own, to outlive a rotation."""
+    for credential, key in (
+        (settings.master_key, keys.gateway),
+        (settings.previous_master_key, keys.previous_gateway),
+    ):
+        if credential is not None and key is not None:
+            k8s.core.v1.Secret(
+                f"{name}-{credential.secret_name}",
+                metadata=who.metadata(credential.secret_name),
+                string_data={credential.secret_key: pulumi.Output.secret(key)},
+                opts=opts,
+            )
 
 
 def gateway_pod(
@@ -147,6 +172,7 @@ def gateway_pod(
         "volume_mounts": [config, *mounts(home=HOME, tmp="/tmp")],
     }
     guards = [salt_guard(settings, CONFIG, [config])] if settings.database else []
+    guards += key_guard(settings, backends, CONFIG, config)
     return hardened_pod(
         [container],
         [

@@ -17,6 +17,7 @@ from components.core.hardware import InstanceType
 from components.document import chat_template
 from components.document.plans import ModelPlan
 from components.document.vllm_model import VllmServerSettings
+from components.engine_keys import keys_program
 from components.model_mount import ModelMount
 from components.network import group_rules, ingress, neighbour_egress, network_policy, policy_spec
 from components.preflight import preflight_config_name, preflight_files, preflight_plan
@@ -94,6 +95,7 @@ class VllmServer(pulumi.ComponentResource):
             preflight=_preflight(name, found, placement.machines, who, child),
             template=_template(name, found, who, child),
             compiled=_compiled(name, settings, who, child),
+            keys=keys_program(name, who, child) if settings.api_key else None,
         )
         if settings.nodes > 1:
             service = group_server(who, replicas, parts, child)

@@ -21,6 +21,7 @@ from components.document.host import HostShare
 from components.document.plans import ModelPlan
 from components.document.serve_line import TEMPLATES, serve_arguments
 from components.document.vllm_model import VllmServerSettings
+from components.engine_keys import keys_environment, keys_mounts, keys_volumes
 from components.model_mount import ModelMount
 from components.pods import (
     environment,
@@ -59,6 +60,7 @@ class PodParts:
         preflight: ConfigMap of the GPU preflight.
         template: ConfigMap of a chat template of one's own.
         compiled: Claim for compiled kernels.
+        keys: ConfigMap of the program that asks for keys.
     """
 
     found: ModelPlan
@@ -68,6 +70,7 @@ class PodParts:
     preflight: str
     template: str | None = None
     compiled: str | None = None
+    keys: str | None = None
 
     @property
     def settings(self) -> VllmServerSettings:
@@ -128,6 +131,7 @@ def _engine(parts: PodParts, *more: str) -> ContainerArgsDict:
             *template,
             *mounts(home=_HOME, tmp="/tmp", shm="/dev/shm"),
             *(mounts(compiled=f"{_HOME}/.cache/vllm") if parts.compiled else []),
+            *(keys_mounts() if parts.keys else []),
         ],
     }
 
@@ -156,6 +160,8 @@ def _variables(parts: PodParts) -> list[EnvVarArgsDict]:
         startup_seconds=parts.host.startup_seconds,
         keep_alive_seconds=_KEEP_ALIVE_SECONDS,
     ).render() | dict(parts.mount.environment)
+    if parts.keys:
+        values |= keys_environment()
     if parts.settings.nodes == 1:
         return environment(values)
     # The engine listens for its group on this address alone, not on every one of the pod.
@@ -191,6 +197,11 @@ def _network_devices(settings: VllmServerSettings) -> Mapping[str, str]:
     return {_EFA_RESOURCE: str(settings.efa_devices)}
 
 
+def _keys(parts: PodParts) -> list[VolumeArgsDict]:
+    secret = parts.settings.api_key
+    return keys_volumes(parts.keys, secret) if parts.keys and secret else []
+
+
 def _pod(parts: PodParts, container: ContainerArgsDict) -> PodSpecArgsDict:
     template: list[VolumeArgsDict] = (
         [{"name": "template", "config_map": {"name": parts.template}}] if parts.template else []
@@ -202,6 +213,7 @@ def _pod(parts: PodParts, container: ContainerArgsDict) -> PodSpecArgsDict:
             preflight_volume(parts.preflight),
             *([claimed("compiled", parts.compiled)] if parts.compiled else []),
             *template,
+            *_keys(parts),
             scratch("home", "10Gi"),
             scratch("tmp", "5Gi"),
             scratch("shm", f"{parts.host.shm_gib}Gi", memory=True),

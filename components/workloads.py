@@ -51,7 +51,7 @@ class Identity:
     name: str
     namespace: str
     role: Role
-    annotations: Mapping[str, str]
+    annotations: Mapping[str, pulumi.Input[str]]
     environment: Environment
     traffic: TrafficClass | None = None
     weights: str = ""

@@ -42,6 +42,10 @@ document says what to take it for, so that its plan is a guess."""
 HOSTS_OUTSIDE = "inference-platform/hosts-outside"
 """Annotation on the gateway: the hosts of providers that prompts may go to, with commas between."""
 
+KEY_DIGEST = "inference-platform/key-digest"
+"""Annotation on the gateway: some of the SHA-256 of the master key that the stack has made, so that
+another value replaces the pods, which read it once."""
+
 IDLE_FALLBACK = "inference-platform/idle-fallback"
 """Annotation on an autoscaler that may end the last server: the alias that answers meanwhile."""
 

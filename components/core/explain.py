@@ -12,7 +12,7 @@ from pydantic import BaseModel, Tag, ValidationError
 from pydantic_core import ErrorDetails
 
 _PRIVATE = (
-    *("master_key", "salt_key", "password", "url"),
+    *("master_key", "previous_master_key", "salt_key", "password", "url"),
     *("secret", "api_base", "provider_model", "token"),
 )
 """Keys below which a value is never repeated."""

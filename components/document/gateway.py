@@ -87,6 +87,13 @@ class GatewaySettings(Settings):
         Field(strict=True, description="Whether a VPA recommends CPU and memory; it sets nothing."),
     ] = False
     master_key: Annotated[MasterKey, Field(description="The key that may do everything.")]
+    previous_master_key: Annotated[
+        MasterKey | None,
+        Field(
+            description="The one before it, good until it is taken out here; source config is "
+            "inference:previousGatewayKey."
+        ),
+    ] = None
     salt_key: Annotated[
         Credential | None,
         Field(

@@ -14,6 +14,8 @@ from components.document.vllm_model import VllmServerSettings
 MODELS = "/models"
 """Where the model cache is mounted; a revision lies in a flat folder of its own below it."""
 TEMPLATES = "/templates"
+ASKS_FOR_KEYS = "engine_keys.EngineKeys"
+"""The middleware that lets in who brings a key (`programs/engine`)."""
 NO_MEDIA = "pictures-are-sent-inline.invalid"
 """The only host that a server fetches pictures from: none, since it has no way out."""
 
@@ -103,6 +105,7 @@ def serve_arguments(
         **dict(_pictures(settings)),
         **dict(_adapters(settings, parts)),
         "speculative_config": _speculation(settings),
+        "middleware": (ASKS_FOR_KEYS,) if settings.api_key else None,
         "port": VLLM_PORT,
         "shutdown_timeout": drain.shutdown_timeout_seconds,
     }

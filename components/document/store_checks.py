@@ -107,6 +107,8 @@ def credentials(document: PlatformSettings) -> dict[str, object]:
     """Credentials of the gateway by their key in the document."""
     gateway = document.gateway
     found: dict[str, object] = {f"{_GATEWAY}.master_key": gateway.master_key}
+    if gateway.previous_master_key is not None:
+        found[f"{_GATEWAY}.previous_master_key"] = gateway.previous_master_key
     if gateway.salt_key is not None:
         found[f"{_GATEWAY}.salt_key"] = gateway.salt_key
     if isinstance(gateway.database, InClusterDatabase):
@@ -120,6 +122,9 @@ def secret_names(document: PlatformSettings) -> dict[str, str]:
     """Names of the gateway's Secrets by the key of the document that says them."""
     gateway = document.gateway
     found = {f"{_GATEWAY}.master_key.secret_name": gateway.master_key.secret_name}
+    if gateway.previous_master_key is not None:
+        name = gateway.previous_master_key.secret_name
+        found[f"{_GATEWAY}.previous_master_key.secret_name"] = name
     if gateway.salt_key is not None:
         found[f"{_GATEWAY}.salt_key.secret_name"] = gateway.salt_key.secret_name
     if gateway.database is not None:

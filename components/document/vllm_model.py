@@ -14,7 +14,7 @@ from components.core.settings import (
 )
 from components.document.cache import CompileCacheSettings, ModelCache
 from components.document.price import PriceSettings
-from components.document.quantities import Cpus, HubId, MemoryGib, Tokens
+from components.document.quantities import Cpus, HubId, KeySecret, MemoryGib, Tokens
 from components.document.scaling import ModelScalingSettings
 from components.document.vllm_features import AdapterSettings, Speculation, TrafficClass
 
@@ -233,6 +233,13 @@ class VllmServerSettings(Settings):
         Field(
             description="Where compiled kernels outlive a pod, on a class that many nodes mount; "
             "left out, they outlive restarts of its container only."
+        ),
+    ] = None
+    api_key: Annotated[
+        KeySecret | None,
+        Field(
+            description="Secret each of whose entries is a key that lets callers in, and the entry "
+            "that the gateway brings; left out, network policies alone keep callers away."
         ),
     ] = None
     direct_clients: Annotated[

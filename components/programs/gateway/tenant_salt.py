@@ -32,7 +32,7 @@ class TenantSalt(CustomLogger):
             kwargs.pop(name, None)
             body.pop(name, None)
         if _mapping(kwargs.get("model_info")).get(MARK):
-            body["cache_salt"] = salt(_tenant(kwargs), os.environ.get("LITELLM_MASTER_KEY", ""))
+            body["cache_salt"] = salt(_tenant(kwargs), _secret())
         return {**kwargs, "extra_body": body}
 
 
@@ -41,9 +41,14 @@ def salt(tenant: str, secret: str) -> str:
 
     Args:
         tenant: Team, or key where there is no team.
-        secret: The gateway's key.
+        secret: A key of the gateway.
     """
     return hmac.new(secret.encode(), tenant.encode(), hashlib.sha256).hexdigest()
+
+
+def _secret() -> str:
+    """The salt key where there is one: the master key may change, and caches would be cold."""
+    return os.environ.get("LITELLM_SALT_KEY") or os.environ.get("LITELLM_MASTER_KEY", "")
 
 
 def _tenant(kwargs: Mapping[str, Any]) -> str:
