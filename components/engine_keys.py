@@ -51,9 +51,7 @@ def keys_volumes(program: str, secret: KeySecret) -> list[VolumeArgsDict]:
 
 
 def keys_mounts() -> list[VolumeMountArgsDict]:
-    """Both for the engine's container; none is below a path of the other (no subPath: those are
-    never renewed).
-    """
+    """Both for the engine's container, as folders: a file of a subPath is never renewed."""
     folders = (_PROGRAMS, _KEYS)
     return [
         {"name": name, "mount_path": path, "read_only": True}

@@ -27,7 +27,8 @@ class Backend:
         pod_labels: Labels of the engine's pods; empty for a provider outside the cluster.
         port: TCP port on which they answer.
         key: Secret of the key that it asks for; None for an engine that asks for none.
-        host: Where prompts go outside the cluster; empty for an engine of the stack.
+        host: Where prompts go outside the cluster; empty for an engine of the stack, which alone
+            is reached by `pod_labels`.
         mode: What LiteLLM calls the task; empty for chat.
         salted: Whether each tenant has a prefix cache of its own there.
         price: What its tokens cost; None where nobody says it.

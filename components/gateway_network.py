@@ -52,9 +52,9 @@ def gateway_policy(
 
 def backend_egress(backends: Sequence[Backend]) -> list[NetworkPolicyEgressRuleArgsDict]:
     """The ways to the engines, each once, and to the internet where a provider is among them."""
-    ways = {(b.port, tuple(sorted(b.pod_labels.items()))) for b in backends if b.key is None}
+    ways = {(b.port, tuple(sorted(b.pod_labels.items()))) for b in backends if not b.host}
     engines = [egress([same_namespace(dict(pods))], port) for port, pods in sorted(ways)]
-    outside = [internet_egress()] if any(b.key is not None for b in backends) else []
+    outside = [internet_egress()] if any(b.host for b in backends) else []
     return [*engines, *outside]
 
 

@@ -104,11 +104,12 @@ def _keys(settings: PlatformSettings, gateway_key: str | None, hub_token: str | 
     """What the configuration of a stack would give, with a value for every secret in it."""
     gateway = settings.gateway
     return Keys(
-        gateway_key,
-        hub_token,
-        _made(gateway.salt_key, "salt"),
-        _made(getattr(gateway.database, "password", None), "database"),
-        _made(getattr(gateway.redis, "password", None), "redis"),
+        gateway=gateway_key,
+        previous_gateway=_made(gateway.previous_master_key, "previous"),
+        hub=hub_token,
+        salt=_made(gateway.salt_key, "salt"),
+        database_password=_made(getattr(gateway.database, "password", None), "database"),
+        redis_password=_made(getattr(gateway.redis, "password", None), "redis"),
     )
 
 

@@ -37,7 +37,7 @@ FREE = frozenset(
 UNSAFE: Mapping[str, str] = MappingProxyType(
     {
         "trust_remote_code": "it runs code that came with the weights",
-        "api_key": "who sees the pod sees a key on its command line; name its Secret by the key api_key",
+        "api_key": "who sees the pod sees a key on its line; use api_key, which names a Secret",
         "enable_sleep_mode": "it exists for development servers",
         "middleware": "it loads code that nobody here has seen",
         "tool_parser_plugin": "it loads code that nobody here has seen",

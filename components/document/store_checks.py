@@ -119,7 +119,7 @@ def credentials(document: PlatformSettings) -> dict[str, object]:
 
 
 def secret_names(document: PlatformSettings) -> dict[str, str]:
-    """Names of the gateway's Secrets by the key of the document that says them."""
+    """Names of Secrets with keys, by the key of the document that says them."""
     gateway = document.gateway
     found = {f"{_GATEWAY}.master_key.secret_name": gateway.master_key.secret_name}
     if gateway.previous_master_key is not None:
@@ -139,4 +139,6 @@ def secret_names(document: PlatformSettings) -> dict[str, str]:
             found[f"{_GATEWAY}.redis.password.secret_name"] = name
         else:
             found[f"{_GATEWAY}.redis.password.name"] = gateway.redis.password.name
-    return found
+    # Every entry of such a Secret opens an engine, so it holds nothing else; engines may share it.
+    keyed = {m.api_key.name: alias for alias, m in document.vllm_models.items() if m.api_key}
+    return found | {f"{ROOT}.models.{alias}.api_key.name": name for name, alias in keyed.items()}

@@ -43,7 +43,7 @@ class _Key:
 
 
 _MASTER = _Key(
-    *("gatewayKey", "akko-litellm-key", "master-key", "gateway-key"),
+    *("gatewayKey", "akko-litellm-key", "master-key", "gateway-akko-litellm-key"),
     value="the-plain-value-of-the-key-0451",
 )
 _KEYS = (

@@ -35,7 +35,7 @@ _EXPECTED = {
         "kubernetes:core/v1:Service akko-akko-ollama",
         "kubernetes:core/v1:PersistentVolumeClaim ollama-cache",
         "kubernetes:networking.k8s.io/v1:NetworkPolicy akko-akko-ollama",
-        "kubernetes:core/v1:Secret gateway-key",
+        "kubernetes:core/v1:Secret gateway-akko-litellm-key",
         "kubernetes:core/v1:Secret gateway-migration-salt",
         "inference:gateway:GatewayDatabase gateway-database",
         "kubernetes:core/v1:Secret gateway-database-password",

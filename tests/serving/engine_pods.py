@@ -16,12 +16,15 @@ from tests.rendering import document, of_kind, render
 from tests.serving import stand_ins
 from tests.serving.cpu import on_cpu, vllm_image
 from tests.serving.pods import Pod, running_pod
+from tests.serving.stacks import MASTER_KEY
 from tests.serving.volumes import Cluster
 
 PORT = 8000
 MODELS = "/models"
 """Where pods mount the volume of their models."""
 _IMAGE = "docker.io/vllm/vllm-openai"
+_KEYS = "akko-coder-keys"
+"""The Secret of the engine's keys; the gateway's has the value of every Secret in these tests."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +34,14 @@ class Engine:
     Attributes:
         pod: Its pod.
         url: Where its API is, without a path.
-        client: Asks it; of use to several threads at once.
+        client: Asks it with the gateway's key; of use to several threads at once.
+        keys: The folder of its keys, as the kubelet keeps it.
     """
 
     pod: Pod
     url: str
     client: httpx.Client
+    keys: Path
 
     def post(self, path: str, **request: object) -> httpx.Response:
         """Send a request and wait for the whole answer.
@@ -126,10 +131,17 @@ def running_engine(
         for volume in pod["volumes"]
         if "persistentVolumeClaim" in volume
     )
-    cluster = Cluster({_IMAGE: vllm_image(python)}, claims={name: claim}, config_maps=maps)
+    images, secrets = {_IMAGE: vllm_image(python)}, {_KEYS: {"gateway": MASTER_KEY}}
+    cluster = Cluster(images, claims={name: claim}, config_maps=maps, secrets=secrets)
     with running_pod(on_cpu(pod), cluster, place) as running:
         running.await_ready()
         url = running.url(PORT)
         # No TLS on loopback; loading the authorities takes a busy machine seconds.
-        with httpx.Client(base_url=url, timeout=120, trust_env=False, verify=False) as client:
-            yield Engine(running, url, client)
+        with httpx.Client(
+            base_url=url,
+            headers={"Authorization": f"Bearer {MASTER_KEY}"},
+            timeout=120,
+            trust_env=False,
+            verify=False,
+        ) as client:
+            yield Engine(running, url, client, place / "engine-keys")

@@ -4,63 +4,29 @@ One engine serves all tests of this module, for it takes a minute to start; the 
 """
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+import httpx
 import pytest
 
-from tests.serving.engine_pods import Engine, Variant, rendered_pod, running_engine
+from components.programs.gateway import engine_key_guard
+from tests.serving.chat_variant import ADAPTER, AT_ONCE, CHAT, MOST, NAMES, STREAMS, TOOL
+from tests.serving.engine_pods import Engine, rendered_pod, running_engine
 from tests.serving.gateways import running_gateway
+from tests.serving.processes import Server
 from tests.serving.stacks import MASTER_KEY, gateway
 from tests.serving.states import State
 from tests.serving.streams import Answer, chat
 
 pytestmark = pytest.mark.timeout(1800)  # the first test may install vLLM
-
-_BASE, _LORA = "Qwen/Qwen3-30B-A3B-Instruct-2507", "mit-oasys/rlm-qwen3-30b-a3b-v0.1"
-_NAMES = ("akko-coder", _BASE, "coder-for-tests")
-_ADAPTER = "akko-adapter"
-_AT_ONCE = 2
-_MOST = 8
-"""Requests that are worked on or wait, together."""
-_STREAMS = 6
-"""Under load, and below the limit."""
-
-_CHAT = Variant(
-    {
-        "source": _BASE,
-        "revision": "0d7cf23991f47feeb3a57ecb4c9cee8ea4a17bfe",
-        "adapters": {
-            _ADAPTER: {"source": _LORA, "revision": "7d72253525f47b1a8c3c4e1059ff88e40232dd2f"}
-        },
-        "served_names": [_NAMES[2]],
-        "tool_call_parser": "hermes",
-        "scheduling": "priority",
-        "max_num_seqs": _AT_ONCE,
-        "max_num_queued_reqs": _MOST,
-        "cache": {"kind": "efs", "storage_class": "efs", "size_gib": 200},
-    },
-    {_BASE: "chat", _LORA: "adapter"},
-    ("p5.4xlarge",),
-)
-_TOOL: dict[str, Any] = {
-    "type": "function",
-    "function": {
-        "name": "get_weather",
-        "strict": True,  # without it the engine holds the arguments against no schema
-        "parameters": {
-            "type": "object",
-            "properties": {"city": {"type": "string", "enum": ["Oslo", "Lima"]}},
-            "required": ["city"],
-            "additionalProperties": False,
-        },
-    },
-}
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +34,7 @@ def engine(
     vllm_python: Path, tiny_models: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Generator[Engine]:
     folder = tmp_path_factory.mktemp("chat")
-    with running_engine(_CHAT, tiny_models, vllm_python, folder) as running:
+    with running_engine(CHAT, tiny_models, vllm_python, folder) as running:
         yield running
 
 
@@ -87,7 +53,7 @@ def test_it_runs_as_rendered_and_is_ready_within_its_budget(engine: Engine) -> N
     """Rows A9, B3, D8: the fixture gave up where the start-up probe would have."""
     assert {process.uids().real for process in engine.pod.only.processes()} <= {2000, 0}
     first = engine.pod.only.processes()[0]
-    pod, _ = rendered_pod(_CHAT)
+    pod, _ = rendered_pod(CHAT)
     rendered = pod["containers"][0]["args"]
     words = first.cmdline()
     at = words.index(rendered[0])
@@ -99,11 +65,11 @@ def test_it_runs_as_rendered_and_is_ready_within_its_budget(engine: Engine) -> N
 def test_all_served_names_and_adapters_are_listed(engine: Engine) -> None:
     """Rows A7, D8."""
     listed = engine.get("/v1/models").json()["data"]
-    assert {entry["id"] for entry in listed} == {*_NAMES, _ADAPTER}
-    assert {entry["max_model_len"] for entry in listed if entry["id"] in _NAMES} == {4096}
+    assert {entry["id"] for entry in listed} == {*NAMES, ADAPTER}
+    assert {entry["max_model_len"] for entry in listed if entry["id"] in NAMES} == {4096}
 
 
-@pytest.mark.parametrize("model", [*_NAMES, _ADAPTER])
+@pytest.mark.parametrize("model", [*NAMES, ADAPTER])
 def test_chat_and_completion_answer_under_every_name(engine: Engine, model: str) -> None:
     """Row C13: chat goes through the model's own template, a completion does not."""
     request = {"model": model, "max_tokens": 5, "ignore_eos": True}
@@ -117,7 +83,7 @@ def test_chat_and_completion_answer_under_every_name(engine: Engine, model: str)
 
 
 def test_a_stream_ends_with_its_usage(engine: Engine) -> None:
-    answer = chat(engine.url, "akko-coder", max_tokens=50, ignore_eos=True)
+    answer = chat(engine.url, "akko-coder", key=MASTER_KEY, max_tokens=50, ignore_eos=True)
     assert answer.text
     assert (answer.finish_reason, answer.completion_tokens, answer.done) == ("length", 50, True)
 
@@ -130,9 +96,9 @@ def test_more_than_the_maximum_length_is_refused_in_the_engines_words(engine: En
 
 
 def test_an_adapter_answers_otherwise_than_its_model(engine: Engine) -> None:
-    base = {_greedy(engine, name) for name in _NAMES}
+    base = {_greedy(engine, name) for name in NAMES}
     assert len(base) == 1
-    assert _greedy(engine, _ADAPTER) not in base
+    assert _greedy(engine, ADAPTER) not in base
 
 
 @pytest.mark.parametrize(
@@ -146,7 +112,7 @@ def test_a_tool_call_arrives_parsed(engine: Engine, choice: object) -> None:
         "/v1/chat/completions",
         model="akko-coder",
         messages=_asked("weather?"),
-        tools=[_TOOL],
+        tools=[TOOL],
         tool_choice=choice,
         logit_bias={str(token): -100 for token in tokens},
         max_tokens=100,
@@ -212,11 +178,11 @@ def test_a_lower_priority_number_overtakes(engine: Engine) -> None:
     with ThreadPoolExecutor(4) as pool:
         # Of different lengths, so that one place gets free and not both.
         busy = [pool.submit(_finished_at, engine, tokens, 0) for tokens in (700, 1400)]
-        _await_load(engine, _AT_ONCE, 0)
+        _await_load(engine, AT_ONCE, 0)
         late = pool.submit(_finished_at, engine, 200, 9)
-        _await_load(engine, _AT_ONCE, 1)
+        _await_load(engine, AT_ONCE, 1)
         early = pool.submit(_finished_at, engine, 200, 1)
-        _await_load(engine, _AT_ONCE, 2)
+        _await_load(engine, AT_ONCE, 2)
         assert not any(task.done() for task in busy)
         assert early.result() < late.result()
 
@@ -227,18 +193,82 @@ def test_a_full_queue_answers_503(engine: Engine) -> None:
     The engine calls it approximate, so one more or less may get in.
     """
 
-    together = threading.Barrier(2 * _MOST)  # a late one would find the place of one that is done
+    together = threading.Barrier(2 * MOST)  # a late one would find the place of one that is done
 
     def ask(_: int) -> int:
         together.wait(60)
         request = {"prompt": "hello", "max_tokens": 600, "ignore_eos": True}
         return engine.post("/v1/completions", model="akko-coder", **request).status_code
 
-    with ThreadPoolExecutor(2 * _MOST) as pool:
-        answers = Counter(pool.map(ask, range(2 * _MOST)))
+    with ThreadPoolExecutor(2 * MOST) as pool:
+        answers = Counter(pool.map(ask, range(2 * MOST)))
     assert set(answers) == {200, 503}
-    assert abs(answers[200] - _MOST) <= 1
+    assert abs(answers[200] - MOST) <= 1
     assert engine.metrics("vllm:admission_rejections_total") == (answers[503],)
+
+
+_GUARDED = (
+    *("/v1/models", "/version", "/docs", "/openapi.json", "/tokenize", "/invocations", "/ping"),
+    *("/load", "/health/", "/health/x", "//health", "/metrics/", "/metrics/x", "/%68ealth/"),
+)
+
+
+def test_a7_nothing_but_health_and_metrics_answers_without_a_key(engine: Engine) -> None:
+    """A7: what vLLM's own --api-key leaves open is guarded too."""
+
+    def status(path: str, **headers: str) -> int:
+        request = httpx.Request("GET", engine.url + path, headers=headers)
+        with httpx.Client(timeout=30, trust_env=False, verify=False) as client:
+            return client.send(request).status_code
+
+    assert {path: status(path) for path in _GUARDED} == dict.fromkeys(_GUARDED, 401)
+    for brought in ("", MASTER_KEY, f"Bearer {MASTER_KEY}x", "Bearer", f"Basic {MASTER_KEY}"):
+        assert status("/v1/models", Authorization=brought.strip()) == 401, brought
+    assert {status(path) for path in ("/health", "/metrics")} == {200}
+    assert status("/v1/models", Authorization=f"bearer {MASTER_KEY}") == 200
+
+
+def test_a_key_comes_and_goes_without_a_restart_and_no_stream_is_cut(
+    engine: Engine, gateway_state: State, tmp_path: Path
+) -> None:
+    """A7, D8: the gateway goes over to another key while it is asked; the engine runs on."""
+    coming = "another-key-of-the-gateway-0464"
+    container = gateway("production")
+    (variable,) = [name for name in container.environment if name.startswith("PROVIDER_KEY")]
+    renewed = replace(container, environment={**container.environment, variable: coming})
+    said: list[Answer] = []
+
+    def guard() -> subprocess.Popen[str]:
+        program = Path(engine_key_guard.__file__)
+        words = [sys.executable, str(program), f"{variable}={engine.url}/v1"]
+        return subprocess.Popen(words, env={variable: coming}, stdout=subprocess.PIPE, text=True)
+
+    def ask(front: Server, times: int) -> None:
+        for _ in range(times):
+            said.append(chat(front.url, "akko-coder", key=MASTER_KEY, max_tokens=20))
+
+    for name in ("before", "after"):
+        (tmp_path / name).mkdir()
+    with (
+        guard() as waiting,
+        running_gateway(container, gateway_state, engine.url, tmp_path / "before") as before,
+    ):
+        ask(before, 2)
+        assert waiting.poll() is None, "the guard lets a gateway in with a key nobody knows"
+        (engine.keys / "gateway-2").write_text(f"{coming}\n", encoding="utf-8")
+        assert waiting.wait(30) == 0
+        with running_gateway(renewed, gateway_state, engine.url, tmp_path / "after") as after:
+            ask(before, 2)
+            ask(after, 2)
+            (engine.keys / "gateway").unlink()  # nobody brings it any more
+            time.sleep(2)
+            assert engine.get("/v1/models").status_code == 401
+            ask(after, 2)
+            (engine.keys / "gateway").write_text(MASTER_KEY, encoding="utf-8")
+    assert all(answer.done and answer.text for answer in said)
+    assert len(said) == 8
+    time.sleep(2)
+    assert engine.get("/v1/models").status_code == 200
 
 
 def test_sigterm_under_load_ends_every_stream_within_the_chain(
@@ -256,18 +286,18 @@ def test_sigterm_under_load_ends_every_stream_within_the_chain(
 
     with (
         running_gateway(gateway("production"), gateway_state, engine.url, tmp_path) as front,
-        ThreadPoolExecutor(_STREAMS) as pool,
+        ThreadPoolExecutor(STREAMS) as pool,
     ):
         chat(front.url, "akko-coder", key=MASTER_KEY, max_tokens=1)  # its first one takes seconds
-        urls = [engine.url, front.url] * (_STREAMS // 2)
+        urls = [engine.url, front.url] * (STREAMS // 2)
         streams = [pool.submit(stream, url) for url in urls]
-        _await_load(engine, _AT_ONCE, _STREAMS - _AT_ONCE)
+        _await_load(engine, AT_ONCE, STREAMS - AT_ONCE)
         begun = time.monotonic()
         end = engine.pod.stop()["vllm"]
         ended = time.monotonic()
         results = [future.result() for future in streams]
     whole = Counter((a.finish_reason, a.completion_tokens, a.done) for a, _ in results)
-    assert whole == {("length", tokens, True): _STREAMS}
+    assert whole == {("length", tokens, True): STREAMS}
     assert (end.exit_code, end.killed) == (0, False)
     assert ended - begun < engine.pod.grace_seconds
     assert max(at for _, at in results) > ended - end.seconds, "SIGTERM came after the last stream"

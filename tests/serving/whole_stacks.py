@@ -32,6 +32,7 @@ GATEWAY_PORT = 4000
 _QWEN = "Qwen/Qwen2.5-7B-Instruct"
 _DATABASE = "akko-akko-litellm-database"
 """The Service of development's database; production's Secret says this name too."""
+_ENGINE_KEY = "key-of-the-gateway-at-the-engine-0463"
 _STORES = {"postgres", "valkey"}
 """Containers that the tests' own servers stand in for."""
 _MIGRATION_SECONDS = 300
@@ -245,7 +246,7 @@ def _secrets(rendered: Sequence[Rendered], state: State) -> dict[str, dict[str, 
         "REDIS_PASSWORD": state.redis.password,
     }
     return {
-        source["name"]: {source["key"]: values[variable["name"]]}
+        source["name"]: {source["key"]: values.get(variable["name"], _ENGINE_KEY)}
         for spec in _pods(rendered).values()
         for container in spec["containers"]
         for variable in container["env"]

@@ -18,7 +18,7 @@ ALL = sorted(
     for path in (ROOT / folder).rglob("*.py")
     if "modules" not in path.parts and ".venv" not in path.parts
 )
-IN_THE_IMAGE = ("huggingface_hub", "litellm", "psycopg")
+IN_THE_IMAGE = ("huggingface_hub", "litellm", "psycopg", "starlette")
 WIRING = (ROOT / "components" / "platform.py", ROOT / "components" / "gateway.py")
 MOST_LINES = 300
 

@@ -88,6 +88,7 @@ def test_the_gateway_of_production_takes_its_backend_from_the_model() -> None:
             "litellm_params": {
                 "model": "hosted_vllm/akko-coder",
                 "api_base": "http://akko-akko-vllm:8000/v1",
+                "api_key": "os.environ/PROVIDER_KEY_AKKO_CODER",
                 **PRICE,
             },
             "model_info": {"id": "akko-coder", "salted_per_tenant": True},
@@ -151,7 +152,7 @@ def test_only_dev_has_a_key_in_its_document() -> None:
 def test_a_secret_is_made_of_the_key_and_hidden_by_pulumi() -> None:
     """Row A2."""
     rendered = render(document("dev"), stack="dev", gateway_key="the-key")
-    (secret,) = [item for item in rendered if item.name == "gateway-key"]
+    (secret,) = [item for item in rendered if item.name == "gateway-akko-litellm-key"]
     assert secret.inputs["metadata"]["name"] == "akko-litellm-key"
     assert secret.inputs["stringData"] == {"master-key": "the-key"}
     assert secret.secret

@@ -24,6 +24,7 @@ STORED = {
         "LITELLM_SALT_KEY": ("akko-litellm-salt", "value"),
         "DATABASE_URL": ("akko-litellm-database", "url"),
         "REDIS_PASSWORD": ("akko-litellm-redis", "password"),
+        "PROVIDER_KEY_AKKO_CODER": ("akko-coder-keys", "gateway"),
     },
 }
 """Secret and key by the variable that reads it."""
@@ -67,7 +68,7 @@ def test_stores_and_salt_reach_the_gateway_by_reference_alone(name: str) -> None
 def test_who_migrates_and_who_guards_the_salt_know_the_database_and_no_more(name: str) -> None:
     expected = {key: STORED[name][key] for key in ("LITELLM_SALT_KEY", "DATABASE_URL")}
     job = pod(stack(name), MIGRATION)
-    (guard,) = pod(stack(name), GATEWAY).spec["initContainers"]
+    guard = pod(stack(name), GATEWAY).spec["initContainers"][0]
     for container in (*job.containers, guard):
         assert _references(container) == expected
 
@@ -131,7 +132,7 @@ def _waits_for(name: str, part: str) -> frozenset[tuple[str, str]]:
 @pytest.mark.parametrize("name", STACKS)
 def test_the_salt_is_held_against_the_databases_before_anything_is_written(name: str) -> None:
     guards = [pod(stack(name), owner).spec["initContainers"] for owner in (GATEWAY, MIGRATION)]
-    for (guard,), folder in zip(guards, ("/etc/litellm", "/opt/gateway"), strict=True):
+    for (guard, *_), folder in zip(guards, ("/etc/litellm", "/opt/gateway"), strict=True):
         assert guard["command"] == ["python", f"{folder}/salt_guard.py"]
         assert folder in {mount["mountPath"] for mount in guard["volumeMounts"]}
     (job,) = pod(stack(name), MIGRATION).spec["containers"]
@@ -155,7 +156,8 @@ def test_another_image_is_another_migration() -> None:
 def test_a_gateway_without_database_has_nothing_to_migrate_or_to_remember() -> None:
     rendered = _without("production", "database", "redis", "salt_key", "teams")
     assert "gateway-migration" not in {item.name for item in rendered}
-    assert not pod(rendered, GATEWAY).spec["initContainers"]
+    guards = pod(rendered, GATEWAY).spec["initContainers"]
+    assert [guard["name"] for guard in guards] == ["engine-key-guard"]
     general = gateway_config(rendered)["general_settings"]
     assert not [key for key in general if "database" in key or "db" in key or "redis" in key]
 

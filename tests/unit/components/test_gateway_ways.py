@@ -15,6 +15,7 @@ GATEWAY = "Deployment akko-akko-litellm"
 CODER = {
     "model": "hosted_vllm/akko-coder",
     "api_base": "http://akko-akko-vllm:8000/v1",
+    "api_key": "os.environ/PROVIDER_KEY_AKKO_CODER",
     "input_cost_per_token": pytest.approx(0.2e-6),
     "output_cost_per_token": pytest.approx(0.8e-6),
 }

@@ -53,9 +53,9 @@ def test_the_pods_of_both_stacks_are_all_looked_at() -> None:
         ],
     }
     # Ollama's preload: server, two pulls, check; both engines check their models first, vLLM its
-    # GPUs before, and the gateway and its migration the salt key.
+    # GPUs before, and the gateway and its migration the salt key, the gateway its engines' keys.
     containers = [c for name, each in PODS if name in STACKS for c in each.containers]
-    assert len(containers) == (2 + 1 + 1 + 2 + 1 + 4 + 2) + (2 + 3 + 1 + 1 + 1 + 2)
+    assert len(containers) == (2 + 1 + 1 + 2 + 1 + 4 + 2) + (3 + 3 + 1 + 1 + 1 + 2)
 
 
 @pytest.mark.parametrize("each", ALL)

@@ -185,7 +185,11 @@ def test_only_the_job_that_downloads_refers_to_the_token(source: str) -> None:
     key = TOKENS[source].get("secret_key", "token")
     assert variable["valueFrom"] == {"secretKeyRef": {"name": "hub", "key": key}}
     mounted = [
-        v for each in pods(found) if "-state-" not in each.owner for v in each.spec["volumes"]
+        v
+        for each in pods(found)
+        if "-state-" not in each.owner
+        for v in each.spec["volumes"]
+        if v["name"] != "engine-keys"
     ]
     assert not {"secret", "projected"} & {key for volume in mounted for key in volume}
 

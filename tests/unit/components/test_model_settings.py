@@ -48,7 +48,7 @@ def test_every_engine_setting_is_on_the_command_line() -> None:
 
 def test_what_the_document_leaves_out_is_left_to_the_engine() -> None:
     (container,) = pod(stack("production"), f"Deployment {DEPLOYMENT}").spec["containers"]
-    assert len(container["args"]) == 10
+    assert len(container["args"]) == 12
 
 
 @pytest.mark.parametrize("name", ["kv_cache_dtype", "dtype"])

@@ -39,6 +39,8 @@ def test_vllm_is_started_with_the_values_of_the_document() -> None:
         "--gpu-memory-utilization=0.9",
         "--allowed-media-domains",
         "pictures-are-sent-inline.invalid",
+        "--middleware",
+        "engine_keys.EngineKeys",
         "--port=8000",
         "--shutdown-timeout=300",
     ]
