@@ -43,3 +43,8 @@ TOOL: dict[str, Any] = {
         },
     },
 }
+GUARDED = (
+    *("/v1/models", "/version", "/docs", "/openapi.json", "/tokenize", "/invocations", "/ping"),
+    *("/load", "/health/", "/health/x", "//health", "/metrics/", "/metrics/x", "/%68ealth/"),
+)
+"""Paths of the engine that a key opens; vLLM's own --api-key leaves most of them open."""

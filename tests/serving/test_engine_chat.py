@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from components.programs.gateway import engine_key_guard
-from tests.serving.chat_variant import ADAPTER, AT_ONCE, CHAT, MOST, NAMES, STREAMS, TOOL
+from tests.serving.chat_variant import ADAPTER, AT_ONCE, CHAT, GUARDED, MOST, NAMES, STREAMS, TOOL
 from tests.serving.engine_pods import Engine, rendered_pod, running_engine
 from tests.serving.gateways import running_gateway
 from tests.serving.processes import Server
@@ -207,12 +207,6 @@ def test_a_full_queue_answers_503(engine: Engine) -> None:
     assert engine.metrics("vllm:admission_rejections_total") == (answers[503],)
 
 
-_GUARDED = (
-    *("/v1/models", "/version", "/docs", "/openapi.json", "/tokenize", "/invocations", "/ping"),
-    *("/load", "/health/", "/health/x", "//health", "/metrics/", "/metrics/x", "/%68ealth/"),
-)
-
-
 def test_a7_nothing_but_health_and_metrics_answers_without_a_key(engine: Engine) -> None:
     """A7: what vLLM's own --api-key leaves open is guarded too."""
 
@@ -221,7 +215,7 @@ def test_a7_nothing_but_health_and_metrics_answers_without_a_key(engine: Engine)
         with httpx.Client(timeout=30, trust_env=False, verify=False) as client:
             return client.send(request).status_code
 
-    assert {path: status(path) for path in _GUARDED} == dict.fromkeys(_GUARDED, 401)
+    assert {path: status(path) for path in GUARDED} == dict.fromkeys(GUARDED, 401)
     for brought in ("", MASTER_KEY, f"Bearer {MASTER_KEY}x", "Bearer", f"Basic {MASTER_KEY}"):
         assert status("/v1/models", Authorization=brought.strip()) == 401, brought
     assert {status(path) for path in ("/health", "/metrics")} == {200}
