@@ -95,7 +95,7 @@ def key_guard(
             "name": "engine-key-guard",
             "image": settings.image or image("litellm"),
             "command": ["python", f"{folder}/{KEY_GUARD}"],
-            "args": [f"{backend.key_variable}={base}" for base, backend in asking.items()],
+            "args": [word for b in asking.values() for word in (b.key_variable, b.api_base or "")],
             "env": [*variables, *environment({"HOME": "/tmp"})],
             "resources": resources(1, settings.memory_gib),
             "volume_mounts": [programs, {"name": "tmp", "mount_path": "/tmp"}],

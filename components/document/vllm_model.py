@@ -74,7 +74,7 @@ class VllmServerSettings(Settings):
     service_name: ServiceName
     service_type: Annotated[
         Literal["ClusterIP"],
-        Field(description="An engine has no authentication of its own; expose the gateway."),
+        Field(description="An engine's keys know no tenants; expose the gateway."),
     ] = "ClusterIP"
     pool: Annotated[str, Field(description="One of node_pools.")]
     max_model_len: Annotated[Tokens, Field(description="Tokens of prompt and answer together.")]

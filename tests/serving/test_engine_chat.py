@@ -234,7 +234,7 @@ def test_a_key_comes_and_goes_without_a_restart_and_no_stream_is_cut(
 
     def guard() -> subprocess.Popen[str]:
         program = Path(engine_key_guard.__file__)
-        words = [sys.executable, str(program), f"{variable}={engine.url}/v1"]
+        words = [sys.executable, str(program), variable, f"{engine.url}/v1"]
         return subprocess.Popen(words, env={variable: coming}, stdout=subprocess.PIPE, text=True)
 
     def ask(front: Server, times: int) -> None:

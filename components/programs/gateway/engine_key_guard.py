@@ -3,7 +3,7 @@
 A key that was put into an engine's Secret a moment ago arrives in its pods within two minutes; a
 gateway that used it before would refuse what its predecessor answers.
 
-    engine_key_guard.py VARIABLE=http://engine:8000/v1 ...
+    engine_key_guard.py VARIABLE http://engine:8000/v1 ...
 
 Exit codes: 0 every engine that answers at all knows its key, 1 one does not.
 """
@@ -48,8 +48,7 @@ def await_knowing(url: str, key: str) -> bool:
 
 def main(arguments: list[str]) -> int:
     """Wait for each engine, and say which one does not know its key."""
-    for word in arguments:
-        variable, _, base = word.partition("=")
+    for variable, base in zip(arguments[::2], arguments[1::2], strict=True):
         if not await_knowing(f"{base}/models", os.environ[variable]):
             print(
                 f"{base} does not take the key of this gateway: put it into the Secret that the "

@@ -53,6 +53,15 @@ def test_each_value_of_the_configuration_has_a_name_of_its_own() -> None:
     )
 
 
+def test_the_previous_master_key_has_a_name_of_its_own() -> None:
+    value = document("dev")
+    config = {"source": "config", "secret_name": "akko-litellm-key"}
+    value["gateway"]["master_key"] = config
+    value["gateway"]["previous_master_key"] = {**config, "secret_name": "akko-litellm-key-1"}
+    read = _read(value)
+    assert (read.gateway, read.previous_gateway) == ("<gatewayKey>", "<previousGatewayKey>")
+
+
 def test_a_hub_token_of_the_configuration_has_its_name() -> None:
     value = document("production")
     value["hub"] = {"token": {"source": "config", "secret_name": "hub"}}
