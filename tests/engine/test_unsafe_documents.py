@@ -41,7 +41,7 @@ def test_vllm_as_a_load_balancer_is_refused(
 
     ended.refuses(
         f"{_MODEL}.service_type is 'LoadBalancer': input should be 'ClusterIP' "
-        "(An engine has no authentication of its own; expose the gateway)"
+        "(An engine's keys know no tenants; expose the gateway)"
     )
 
 
