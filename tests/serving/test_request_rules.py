@@ -242,7 +242,7 @@ def test_d7_nor_does_a_request_say_how_long_a_model_rests(server: Server, key: s
 def test_b8_one_of_several_models_that_fails_rests(
     server: Server, key: str, engine: Upstream
 ) -> None:
-    """Row B8, health of every endpoint: clients see none of it. Near the end, for the rest lasts."""
+    """Row B8, health of every endpoint: clients see none of it."""
     engine.refusals = {SHORT: (503, "the queue is full")}
     asked = 0
     while _models(engine)[-16:] != [LONG] * 16:  # by chance: 1 in 65,536
@@ -256,7 +256,7 @@ def test_b8_one_of_several_models_that_fails_rests(
 def test_b8_a_name_whose_models_all_rest_is_asked_nevertheless(
     server: Server, key: str, engine: Upstream
 ) -> None:
-    """Row B8: to let all of them rest would be to refuse every tenant, whoever made them fail."""
+    """Row B8: else every tenant would be refused, whoever made them fail. Last, for they rest."""
     engine.refusals = dict.fromkeys((SHORT, LONG), (500, "it broke"))
     for model in (EITHER,) * 5 + (SHORT,):
         assert ask(server, key, model=model).status_code == 500
