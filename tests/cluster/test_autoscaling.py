@@ -99,12 +99,9 @@ def load(requests: int) -> dict[str, float]:
 
 def asked(tries: int, *, at_once: int = 1) -> dict[str, float]:
     """What the gateway shows after so many tries at the server that is away."""
-    series = "litellm_deployment_total_requests_total"
+    series = 'litellm_deployment_total_requests_total{litellm_model_name="akko-reviewer"}'
     shown: dict[str, float] = {"litellm_in_flight_requests": at_once}
-    return {
-        **shown,
-        **({f'{series}{{litellm_model_name="akko-reviewer"}}': tries} if tries else {}),
-    }
+    return {**shown, **({series: tries} if tries else {})}
 
 
 def impatient(kubectl: Kubectl, name: str) -> None:
@@ -144,6 +141,9 @@ def story(
         prometheus.enter_context(running_prometheus(tools["prometheus"], pages, port))
         told = Story(deploy("elastic", run_folder, binaries["kubectl"], project))
         told.kept = {name: told.replicas(name) for name in (CODER, REVIEWER, GATEWAY)}
+        # KEDA reads the environment of what it scales, Secrets included; this one is "existing".
+        key = ("generic", "akko-litellm-key", "--from-literal=master-key=sk-nobody-s")
+        told.kubectl("create", "secret", *key, "-nakko")
         home = run_folder / "elastic" / "control-plane"
         stack.enter_context(running_keda(tools["keda-operator"], told.kubectl, home, folder))
         scaled_by_load(told, pages)

@@ -211,17 +211,16 @@ def test_b8_a_name_of_several_models_is_answered_by_all_of_them(
     assert set(_models(engine)) == {LONG}
 
 
-@pytest.mark.parametrize("status", [400, 404, 422])
 def test_d7_a_tenant_s_nonsense_puts_no_model_to_rest(
-    server: Server, key: str, engine: Upstream, status: int
+    server: Server, key: str, engine: Upstream
 ) -> None:
     """Rows B8, D7: what an engine refuses as the client's mistake is no fault of the engine."""
-    engine.refusals = dict.fromkeys((SHORT, LONG), (status, "nonsense"))
-    for model in (SHORT, EITHER):
-        for _ in range(12):
+    for status in (400, 404, 422):
+        engine.refusals = dict.fromkeys((SHORT, LONG), (status, "nonsense"))
+        for model in (SHORT, EITHER, EITHER, EITHER, EITHER):
             assert ask(server, key, model=model).status_code >= 400
-            refused = ask(server, key, path="/v1/embeddings", model=model, input="x")
-            assert refused.status_code >= 400
+            unknown = ask(server, key, path="/v1/embeddings", model=model, input="x")
+            assert unknown.status_code == 404
     engine.refusals.clear()
     engine.received.clear()
     for _ in range(20):  # by chance all by one: 2 in a million
