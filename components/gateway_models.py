@@ -78,7 +78,7 @@ def model_list(settings: GatewaySettings, backends: Sequence[Backend]) -> list[d
     # Where tags count, LiteLLM refuses a tagged request to a model without any tag.
     tags = [_UNTAGGED] if settings.tag_routes else []
     several = choices(settings)
-    alone = _NEVER_RESTS if several else {}
+    alone: Mapping[str, Any] = _NEVER_RESTS if several else {}
     entries: list[dict[str, Any]] = []
     for name in names:
         routes = settings.tag_routes.get(name, {})
