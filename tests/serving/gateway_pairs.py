@@ -16,7 +16,7 @@ from tests.serving.admin import Admin
 from tests.serving.collectors import Collector, collector
 from tests.serving.gateways import running_gateway
 from tests.serving.processes import Server
-from tests.serving.stacks import MASTER_KEY, gateway_of
+from tests.serving.stacks import MASTER_KEY, Container, gateway_of
 from tests.serving.states import State
 from tests.serving.tls_front import TlsFront, tls_front
 from tests.serving.upstream import Upstream, upstream
@@ -93,17 +93,17 @@ class Gateways:
         return trace
 
     @contextmanager
-    def another(self, name: str, value: dict[str, Any]) -> Generator[Server]:
+    def another(self, name: str, container: Container) -> Generator[Server]:
         """One more replica.
 
         Args:
             name: Of the folder for its files.
-            value: The document that it is rendered from.
+            container: As rendered.
         """
         own = self.folder / name
         own.mkdir()
         url, traces = self.engine.url, {"OTEL_ENDPOINT": self.traces.url}
-        with running_gateway(gateway_of(value), self.state, url, own, traces) as server:
+        with running_gateway(container, self.state, url, own, traces) as server:
             yield server
 
 
@@ -132,7 +132,8 @@ def gateway_pair(state: State, folder: Path) -> Generator[Gateways]:
         engine.go_on.set()
         state = replace(state, redis_tls=front)
         pair = Gateways(state, engine, traces, (), folder)
-        starts = [pair.another(name, traced()) for name in ("one", "two")]
+        rendered = gateway_of(traced())
+        starts = [pair.another(name, rendered) for name in ("one", "two")]
         with ThreadPoolExecutor() as together:  # each waits for its own readiness
             servers = tuple(together.map(stack.enter_context, starts))
         yield replace(pair, servers=servers)

@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import httpx
 
 from tests.serving.gateway_pairs import MODEL, PATIENCE_SECONDS, Gateways
 from tests.serving.processes import Server
+from tests.serving.stacks import Container
 from tests.serving.streams import Answer, chat
 
 _CLIENTS = 6
@@ -99,12 +99,12 @@ class Roll:
 
 
 @contextmanager
-def rolled(gateways: Gateways, value: dict[str, Any]) -> Generator[Roll]:
+def rolled(gateways: Gateways, container: Container) -> Generator[Roll]:
     """Replace one replica after another; each new one is ready before an old one is told to end.
 
     Args:
         gateways: The old ones.
-        value: The document of the new ones.
+        container: The new ones, as rendered.
     """
     load = Load(gateways.key("rolled"), list(gateways.servers))
     roll = Roll(gateways, load.answers, [], [], [])
@@ -113,7 +113,7 @@ def rolled(gateways: Gateways, value: dict[str, Any]) -> Generator[Roll]:
         try:
             with load.streaming():
                 for number, old in enumerate(gateways.servers):
-                    new = stack.enter_context(gateways.another(f"new-{number}", value))
+                    new = stack.enter_context(gateways.another(f"new-{number}", container))
                     load.move(old, new)
                     time.sleep(_PRE_STOP_SECONDS)
                     roll.cut.append(load.open[old.url])

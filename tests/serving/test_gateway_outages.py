@@ -27,7 +27,7 @@ from tests.serving.gateway_pairs import (
 from tests.serving.gateways import metrics_url
 from tests.serving.processes import Server
 from tests.serving.rolls import Roll, rolled
-from tests.serving.stacks import MASTER_KEY
+from tests.serving.stacks import MASTER_KEY, gateway_of
 from tests.serving.states import State
 from tests.serving.streams import Answer, chat
 from tests.serving.tls_front import LOOPBACK, Authority
@@ -206,7 +206,7 @@ def test_without_an_answer_of_the_collector_requests_go_on_as_fast(gateways: Gat
 def roll(gateways: Gateways) -> Generator[Roll]:
     value = traced()
     value["gateway"]["observability"]["log_prompts"] = True
-    with rolled(gateways, value) as told:
+    with rolled(gateways, gateway_of(value)) as told:
         yield told
 
 
