@@ -11,14 +11,7 @@ from typing import Any
 
 from components.core.drain import DrainChain
 from components.document.gateway import GatewaySettings
-from components.gateway_models import (
-    Backend,
-    asks_for_key,
-    has_choices,
-    model_list,
-    salts,
-    truncates,
-)
+from components.gateway_models import Backend, asks_for_key, choices, model_list, salts, truncates
 
 MASTER_KEY, PREVIOUS_MASTER_KEY = "LITELLM_MASTER_KEY", "LITELLM_PREVIOUS_MASTER_KEY"
 SALT_KEY = "LITELLM_SALT_KEY"
@@ -89,23 +82,34 @@ def _router(
 ) -> dict[str, Any]:
     routing = settings.routing
     single = {n: a for n, a in settings.model_aliases.items() if isinstance(a, str)}
-    choices = has_choices(settings)
+    several, checked = choices(settings), routing.health_check_seconds is not None
     return {
         "routing_strategy": routing.strategy,
         "num_retries": routing.retries,
         "timeout": drain.request_timeout_seconds,
         "stream_timeout": drain.request_timeout_seconds,
         "model_group_alias": single,
-        # Where an alias is one address, to rest it would be to refuse every tenant, and one request
-        # that its engine does not know (404) is enough for that.
-        **({"cooldown_time": routing.rest_seconds} if choices else {"disable_cooldowns": True}),
-        # Further attempts may hit the one that has failed again; then the others are asked.
-        **({"enable_weighted_failover": True} if choices else {}),
-        **({"enable_pre_call_checks": True} if choices or truncates(backends) else {}),
+        **(_rest(routing.rest_seconds, several) if several else {"disable_cooldowns": True}),
+        **({"enable_pre_call_checks": True} if several or truncates(backends) else {}),
         **({"enable_tag_filtering": True} if settings.tag_routes else {}),
-        **({"enable_health_check_routing": True} if routing.health_check_seconds else {}),
+        **({"enable_health_check_routing": True} if several or checked else {}),
         **_ways("fallbacks", settings.fallbacks, single),
         **_ways("context_window_fallbacks", settings.context_fallbacks, single),
+    }
+
+
+def _rest(seconds: int, several: Sequence[str]) -> dict[str, Any]:
+    """How one of several models rests, once it has failed as often as its entry allows.
+
+    Each model's entry says what counts. A policy here, even one that says nothing, and routing by
+    health together are LiteLLM's way to ask models nevertheless where all of a name rest.
+    """
+    return {
+        "cooldown_time": seconds,
+        # Further attempts may hit the one that has failed again; then the others are asked.
+        "enable_weighted_failover": True,
+        "allowed_fails_policy": {},
+        "background_health_check_model_groups": list(several),
     }
 
 

@@ -22,6 +22,7 @@ from components.gateway_stores import URL
 from components.pods import environment
 
 HOME = "/home/litellm"
+_REDIS_REST_SECONDS = 5
 NO_MIGRATION = "DISABLE_SCHEMA_UPDATE"
 """Variable that keeps a pod that serves from changing the database's tables."""
 
@@ -71,17 +72,19 @@ def store_environment(settings: GatewaySettings, *, counters: bool = True) -> li
         found.append(_from_secret(DATABASE_URL, database.password.secret_name, URL))
     elif database is not None:
         found.append(_from_secret(DATABASE_URL, database.url.name, database.url.key))
-    if not counters:
+    if not counters or redis is None:
         return found
     if isinstance(redis, ExternalRedis):
         found.append(_from_secret(REDIS_PASSWORD, redis.password.name, redis.password.key))
         where = {REDIS_HOST: redis.host, REDIS_PORT_VARIABLE: str(redis.port)}
         found += environment({**where, "REDIS_SSL": str(redis.tls)})
-    elif redis is not None:
+    else:
         password = redis.password
         found.append(_from_secret(REDIS_PASSWORD, password.secret_name, password.secret_key))
         where = {REDIS_HOST: counters_name(settings), REDIS_PORT_VARIABLE: str(REDIS_PORT)}
         found += environment(where)
+    # How long nobody asks Redis after it has failed, and limits refuse: LiteLLM's default is 60 s.
+    found += environment({"REDIS_CIRCUIT_BREAKER_RECOVERY_TIMEOUT": str(_REDIS_REST_SECONDS)})
     return found
 
 

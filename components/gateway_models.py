@@ -12,6 +12,19 @@ _SALTED = "salted_per_tenant"
 """Mark of a model whose prefix cache the hook `tenant_salt` keeps apart."""
 _UNTAGGED = "default"
 """LiteLLM's own tag of what answers requests whose tags lead nowhere."""
+_FAILURES = 4
+"""More of them within `routing.rest_seconds`, in one pod of the gateway, and a model rests."""
+_RESTS: Mapping[str, Any] = {
+    "allowed_fails": _FAILURES,
+    "allowed_fails_policy": {
+        # What an engine does not know is the client's mistake, and no reason to rest for others.
+        "NotFoundErrorAllowedFails": 10**9,
+        # A provider that says "too many" means it.
+        "RateLimitErrorAllowedFails": 0,
+    },
+}
+_NEVER_RESTS: Mapping[str, Any] = {"cooldown_time": 0}
+"""Of the one address of a name: to let it rest would be to refuse every tenant."""
 
 
 @dataclass(frozen=True)
@@ -65,21 +78,25 @@ def model_list(settings: GatewaySettings, backends: Sequence[Backend]) -> list[d
     names = [*by_alias, *(n for n, a in settings.model_aliases.items() if not isinstance(a, str))]
     # Where tags count, LiteLLM refuses a tagged request to a model without any tag.
     tags = [_UNTAGGED] if settings.tag_routes else []
+    several = choices(settings)
+    alone: Mapping[str, Any] = _NEVER_RESTS if several else {}
     entries: list[dict[str, Any]] = []
     for name in names:
         routes = settings.tag_routes.get(name, {})
         behind = [by_alias[alias] for alias in settings.meant(name)]
         longest = max((backend.max_model_len or 0 for backend in behind), default=0)
-        entries += [_entry(name, backend, tags, longest) for backend in behind]
+        rest = _RESTS if name in several else alone
+        entries += [_entry(name, backend, tags, longest, rest) for backend in behind]
         entries += [
-            _entry(name, by_alias[alias], [tag], 0, mark=tag) for tag, alias in routes.items()
+            _entry(name, by_alias[alias], [tag], 0, alone, mark=tag)
+            for tag, alias in routes.items()
         ]
     return entries
 
 
-def has_choices(settings: GatewaySettings) -> bool:
-    """Whether some name has several models behind it, one of which may rest."""
-    return any(not isinstance(alias, str) for alias in settings.model_aliases.values())
+def choices(settings: GatewaySettings) -> list[str]:
+    """Names with several models behind them, one of which may rest."""
+    return [name for name in settings.model_aliases if len(settings.meant(name)) > 1]
 
 
 def truncates(backends: Sequence[Backend]) -> bool:
@@ -98,7 +115,13 @@ def salts(backends: Sequence[Backend]) -> bool:
 
 
 def _entry(
-    name: str, backend: Backend, tags: Sequence[str], longest: int, *, mark: str = ""
+    name: str,
+    backend: Backend,
+    tags: Sequence[str],
+    longest: int,
+    rest: Mapping[str, Any],
+    *,
+    mark: str = "",
 ) -> dict[str, Any]:
     parts = (name, backend.alias, mark) if mark else (name, backend.alias)
     info = {
@@ -106,6 +129,7 @@ def _entry(
         **({"mode": backend.mode} if backend.mode else {}),
         **({_SALTED: True} if backend.salted else {}),
         **_context(backend, longest),
+        **rest,
     }
     parameters = {
         **_provider_parameters(backend),

@@ -38,26 +38,36 @@ def target_of(owner: Object) -> Node:
 def _check(
     resources: Sequence[Resource], parameters: Parameters
 ) -> Iterator[tuple[Resource, Breach]]:
-    least, seen = int(parameters["least_window_seconds"]), set[tuple[str, ...]]()
+    least, seen = int(parameters["least_window_seconds"]), dict[tuple[str, ...], Resource]()
     for resource in resources:
         for owner in autoscalers(resource):
-            breaches = [*_target_breaches(owner, seen), *_window_breaches(owner, least)]
+            breaches = [*_target_breaches(owner, resource, seen), *_window_breaches(owner, least)]
             breaches += [*_zero_breaches(owner), *_keda_breaches(owner)]
             yield from ((resource, breach) for breach in breaches)
 
 
-def _target_breaches(owner: Object, seen: set[tuple[str, ...]]) -> Iterator[Breach]:
+def _target_breaches(
+    owner: Object, resource: Resource, seen: dict[tuple[str, ...], Resource]
+) -> Iterator[Breach]:
+    """A second one under the same name in the program, of another kind, is no second one.
+
+    It takes the place of the first: what a deployment is going to remove is shown as well.
+    """
     node, place = target_of(owner), owner.node.at("metadata", "namespace").text or ""
     kind = node.at("kind").text or ("Deployment" if owner.kind == KEDA else "")
     name = node.at("name").text
     if name is None:
         possible = "a name that is known at preview is possible"
         yield Breach(node.at("name"), "decides only later what it scales", possible)
-    elif (place, kind, name) in seen:
+    elif (first := seen.get((place, kind, name))) and not _succeeds(resource, first):
         asked = f"scales {kind} {name}, which another autoscaler of the stack scales too"
         yield Breach(node, asked, "one autoscaler a workload is possible", _LEAF)
     else:
-        seen.add((place, kind, name))
+        seen[place, kind, name] = resource
+
+
+def _succeeds(resource: Resource, first: Resource) -> bool:
+    return resource is not first and resource.name == first.name
 
 
 def _window_breaches(owner: Object, least: int) -> Iterator[Breach]:

@@ -75,13 +75,15 @@ class Story:
         self.seen[step] = self.replicas(name)
 
 
-def document(prometheus: int, begin: datetime) -> Document:
-    """The example, at a Prometheus on loopback, with hours that begin soon."""
+def document(prometheus: int, begin: datetime, *, gateway: str) -> Document:
+    """The example with hours that begin soon; its gateway follows its CPU (hpa), or requests."""
     found = example("office-hours")
     end = begin + MINUTE
     hours = {"time_zone": "UTC", "start": f"{begin:%M %H} * * *", "end": f"{end:%M %H} * * *"}
     found["models"]["akko-coder"]["scaling"]["hours"] = {**hours, "replicas": 2}
     del found["models"]["akko-reviewer"]["scaling"]["hours"]
+    if gateway == "keda":
+        found["gateway"]["scaling"] = {"min_replicas": 2, "max_replicas": 4, "in_flight": 10}
     found["monitoring"] = {"prometheus_url": f"http://{LOOPBACK}:{prometheus}"}
     return found
 
@@ -95,14 +97,11 @@ def load(requests: int) -> dict[str, float]:
     }
 
 
-def asked(tries: int) -> dict[str, float]:
+def asked(tries: int, *, at_once: int = 1) -> dict[str, float]:
     """What the gateway shows after so many tries at the server that is away."""
-    series = "litellm_deployment_total_requests_total"
-    shown: dict[str, float] = {"litellm_in_flight_requests": 1}
-    return {
-        **shown,
-        **({f'{series}{{litellm_model_name="akko-reviewer"}}': tries} if tries else {}),
-    }
+    series = 'litellm_deployment_total_requests_total{litellm_model_name="akko-reviewer"}'
+    shown: dict[str, float] = {"litellm_in_flight_requests": at_once}
+    return {**shown, **({series: tries} if tries else {})}
 
 
 def impatient(kubectl: Kubectl, name: str) -> None:
@@ -130,7 +129,9 @@ def story(
     tools, folder = ensure(AUTOSCALING), tmp_path_factory.mktemp("autoscaling")
     run_folder, project = folder / "run", project_copy(folder)
     (port,) = free_ports(1)
-    write_stack(project, "elastic", document(port, datetime.now(UTC) + timedelta(hours=12)))
+    write_stack(
+        project, "elastic", document(port, datetime.now(UTC) + timedelta(hours=12), gateway="keda")
+    )
     with ExitStack() as stack:
         stack.callback(run_stacks, "down", run_folder=run_folder)
         pages = stack.enter_context(served_pages(folder))
@@ -140,6 +141,9 @@ def story(
         prometheus.enter_context(running_prometheus(tools["prometheus"], pages, port))
         told = Story(deploy("elastic", run_folder, binaries["kubectl"], project))
         told.kept = {name: told.replicas(name) for name in (CODER, REVIEWER, GATEWAY)}
+        # KEDA reads the environment of what it scales, Secrets included; this one is "existing".
+        key = ("generic", "akko-litellm-key", "--from-literal=master-key=sk-nobody-s")
+        told.kubectl("create", "secret", *key, "-nakko")
         home = run_folder / "elastic" / "control-plane"
         stack.enter_context(running_keda(tools["keda-operator"], told.kubectl, home, folder))
         scaled_by_load(told, pages)
@@ -156,11 +160,14 @@ def story(
 def scaled_by_load(told: Story, pages: Pages) -> None:
     """More load, the same document once more, and a model that nobody asks for."""
     pages.show(CODER, load(17))
+    pages.show(GATEWAY, asked(0, at_once=35))
     told.reach("load", CODER, 3)
+    told.reach("open requests", GATEWAY, 4)
     begun = datetime.now(UTC)
     told.second = told.deployed.up()
     told.took = datetime.now(UTC) - begun
     told.seen["second"] = told.replicas(CODER)
+    told.seen["second, gateway"] = told.replicas(GATEWAY)
     impatient(told.kubectl, REVIEWER)
     told.reach("nobody asks", REVIEWER, 0)
 
@@ -184,12 +191,13 @@ def without_prometheus(told: Story, pages: Pages, prometheus: ExitStack) -> None
 
 
 def hours_begin(told: Story, project: Path, port: int) -> None:
-    """The document with hours in the first whole minute that is surely later."""
+    """Hours in the first whole minute that is surely later, and the gateway's other autoscaler."""
     soon = datetime.now(UTC) + 2 * told.took + MINUTE
     told.begin = soon.replace(second=0, microsecond=0)
-    write_stack(project, "elastic", document(port, told.begin))
+    write_stack(project, "elastic", document(port, told.begin, gateway="hpa"))
     told.changed = told.deployed.up()
     told.seen["other hours, nobody asks"] = told.replicas(REVIEWER)
+    told.seen["by its CPU"] = told.replicas(GATEWAY)
     impatient(told.kubectl, CODER)
 
 
@@ -215,12 +223,18 @@ def test_b9_d2_requests_that_run_and_wait_bring_servers_up_to_the_ceiling(story:
     assert story.seen["load"] == 3
 
 
+def test_b9_open_requests_bring_pods_of_the_gateway(story: Story) -> None:
+    """Row B9, `gateway.scaling` with KEDA: 35 requests at 10 for each pod."""
+    assert story.seen["open requests"] == 4
+
+
 def test_the_same_document_again_leaves_the_autoscaler_its_numbers(story: Story) -> None:
     assert story.second is not None
     assert story.second.returncode == 0, story.second.stdout + story.second.stderr
     for change in (" created", " updated", " replaced", " deleted"):
         assert f"{change}\n" not in story.second.stdout, story.second.stdout
     assert story.seen["second"] == 3
+    assert story.seen["second, gateway"] == 4
 
 
 def test_b9_without_prometheus_no_server_ends(story: Story) -> None:
@@ -243,14 +257,18 @@ def test_b9_a_request_that_its_fallback_answers_wakes_the_model(story: Story) ->
     assert story.seen["asked for"] == 1
 
 
-def test_other_hours_change_the_autoscaler_and_no_server(story: Story) -> None:
-    """Not even one whose number is zero at the moment."""
+def test_other_hours_and_another_autoscaler_change_no_server(story: Story) -> None:
+    """Not even one whose number is zero at the moment, or pods of the gateway that load brought."""
     assert story.changed is not None
     out = story.changed.stdout
     assert story.changed.returncode == 0, out + story.changed.stderr
     done = re.findall(r"^ \S+ +(\S+) .* (?:created|updated|replaced|deleted)\b", out, re.MULTILINE)
-    assert set(done) == {"kubernetes:keda.sh/v1alpha1:ScaledObject"}, out
+    assert set(done) == {
+        "kubernetes:keda.sh/v1alpha1:ScaledObject",
+        "kubernetes:autoscaling/v2:HorizontalPodAutoscaler",
+    }, out
     assert story.seen["other hours, nobody asks"] == 0
+    assert story.seen["by its CPU"] == 4
 
 
 def test_c5_a_second_server_is_warm_in_business_hours_only(story: Story) -> None:

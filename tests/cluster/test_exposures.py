@@ -1,4 +1,7 @@
-"""A real API server and the real CRDs judge every way in; a stack changes from one to another."""
+"""A real API server and the real CRDs judge every way in; a stack changes from one to another.
+
+The stack is the one of `examples/` with most behind its gateway: models, a provider outside, teams.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -10,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.conftest import Kubectl
+from tests.cluster.examples import example, write_stack
 from tests.cluster.objects import Object
 from tests.cluster.stacks import Deployed, deploy, project_copy, run_stacks
 from tests.rendering import of_kind
@@ -92,21 +96,51 @@ class Change:
 
 
 @pytest.fixture(scope="module")
-def changes(
+def deployed(
     tmp_path_factory: pytest.TempPathFactory, binaries: Mapping[str, Path]
-) -> Iterator[Mapping[str, Change]]:
-    """One stack, each way in after the other."""
+) -> Iterator[Deployed]:
+    """The stack, with no way in as yet."""
     folder = tmp_path_factory.mktemp("exposures")
     project = project_copy(folder)
+    write_stack(project, "frontier", example("frontier"))
     try:
-        deployed = deploy("production", folder / "run", binaries["kubectl"], project)
-        yield {name: change(deployed, name) for name in ("created", "alb", "existing")}
+        yield deploy("frontier", folder / "run", binaries["kubectl"], project)
     finally:
         run_stacks("down", run_folder=folder / "run")
 
 
+def test_b8_c2_several_models_a_provider_and_teams_are_up_behind_one_gateway(
+    deployed: Deployed,
+) -> None:
+    """Rows B8, C2: every pod is ready, and each account of a team has the Secret of its key."""
+    found = deployed.kubectl.get("deployments,jobs,secrets,configmaps", "-nakko")["items"]
+    names = {(each["kind"], each["metadata"]["name"]): each for each in found}
+    servers = {
+        name: each["status"].get("readyReplicas")
+        for (kind, name), each in names.items()
+        if kind == "Deployment"
+    }
+    assert servers == {"akko-akko-vllm": 2, "akko-akko-long": 1, "akko-akko-litellm": 2}
+    jobs = [each for (kind, _), each in names.items() if kind == "Job"]
+    assert all(each["status"].get("succeeded") == 1 for each in jobs)
+    parts = {each["metadata"]["labels"]["app.kubernetes.io/name"] for each in jobs}
+    assert {"gateway-state", "litellm"} <= parts, parts
+    for account in ("support-assistant", "research-notebooks", "research-nightly"):
+        assert ("Secret", f"{account}-key") in names
+    (config,) = (each["data"] for each in found if "config.yaml" in each.get("data", {}))
+    entries = json.loads(config["config.yaml"])["model_list"]
+    assert {each["model_name"] for each in entries} >= {"akko-coder", "frontier", "akko-any"}
+
+
+@pytest.fixture(scope="module")
+def changes(deployed: Deployed) -> Mapping[str, Change]:
+    """One stack, each way in after the other."""
+    return {name: change(deployed, name) for name in ("created", "alb", "existing")}
+
+
 def change(deployed: Deployed, name: str) -> Change:
-    deployed.change(lambda document: document.update(exposure=dict(WAYS_IN[name])))
+    document = {**example("frontier"), "exposure": dict(WAYS_IN[name])}
+    write_stack(deployed.project, "frontier", document)
     done, again = deployed.up(), deployed.up()
     found = deployed.kubectl.get(ALL, "-nakko")
     return Change(done, again, found["items"])

@@ -1,10 +1,10 @@
 """The real LiteLLM with a rendered configuration, on loopback."""
 
 import copy
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
 import yaml
@@ -53,7 +53,11 @@ def write_config(
 
 @contextmanager
 def running_gateway(
-    container: Container, state: State, upstream_url: str, folder: Path
+    container: Container,
+    state: State,
+    upstream_url: str,
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
 ) -> Generator[Server]:
     """Start the gateway of a stack with its backends and its stores replaced.
 
@@ -62,20 +66,33 @@ def running_gateway(
         state: Its stores.
         upstream_url: Where all backends are.
         folder: Empty folder for its files.
+        environment: Variables in place of rendered ones.
     """
     port = free_port()
     there = with_upstream(container.config, upstream_url)
-    there["general_settings"]["coordination_redis"]["ssl"] = False  # as the tests' Redis
+    if state.redis_tls is None:
+        there["general_settings"]["coordination_redis"]["ssl"] = False
     config = write_config(there, folder, container.hooks)
     args = replace_option(container.args, "--config", str(config))
     args = replace_option(args, "--port", str(port))
     args = replace_option(args, "--prometheus_metrics_port", str(free_port()))
     with running(
         [str(state.stores.litellm.parent / "litellm"), *args, "--host", "127.0.0.1"],
-        state.environment(folder, container.environment),
+        state.environment(folder, container.environment, environment or {}),
         port=port,
         ready_path=container.readiness_path,
         log=folder / "gateway.log",
         within_seconds=_READY_WITHIN_SECONDS,
     ) as server:
         yield server
+
+
+def metrics_url(server: Server) -> str:
+    """Where a gateway tells its metrics.
+
+    Args:
+        server: The gateway.
+    """
+    words = [str(word) for word in cast("Sequence[str]", server.process.args)]
+    (port,) = (w.partition("=")[2] for w in words if w.startswith("--prometheus_metrics_port="))
+    return f"http://127.0.0.1:{port}/metrics/"

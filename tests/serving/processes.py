@@ -54,9 +54,14 @@ class Server:
                 f"{self.last_lines()}"
             ) from error
 
+    @property
+    def said(self) -> str:
+        """Its output until now."""
+        return self.log.read_text("utf-8", errors="replace")
+
     def last_lines(self) -> str:
         """The end of the log."""
-        return "\n".join(self.log.read_text("utf-8", errors="replace").splitlines()[-30:])
+        return "\n".join(self.said.splitlines()[-30:])
 
 
 def free_port() -> int:

@@ -12,6 +12,7 @@ from tests.serving.processes import clean_environment
 from tests.serving.redis_server import Redis, redis_server
 from tests.serving.stacks import MASTER_KEY
 from tests.serving.stores import Stores
+from tests.serving.tls_front import TlsFront
 
 _TEMPLATE = "migrated"
 _MIGRATED_WITHIN_SECONDS = 300
@@ -29,6 +30,7 @@ class State:
         master_key: `LITELLM_MASTER_KEY`.
         salt_key: `LITELLM_SALT_KEY`.
         database: Name of their database.
+        redis_tls: What speaks TLS before the cache server; None where nothing does.
     """
 
     stores: Stores
@@ -37,6 +39,7 @@ class State:
     master_key: str
     salt_key: str
     database: str
+    redis_tls: TlsFront | None = None
 
     def ask(self, sql: str) -> list[list[str]]:
         """Rows of a query, each value as text.
@@ -63,7 +66,12 @@ class State:
             "REDIS_PASSWORD": self.redis.password,
             "REDIS_SSL": "False",
         }
-        return {**clean_environment(folder, *layers, own), **self.stores.environment}
+        made = {**clean_environment(folder, *layers, own), **self.stores.environment}
+        if self.redis_tls is None:
+            return made
+        # Whom a container trusts is in its image; here it is the one that signed for the tests.
+        trusted = {"SSL_CERT_FILE": str(self.redis_tls.authority.file)}
+        return {**made, "REDIS_PORT": str(self.redis_tls.port), "REDIS_SSL": "True", **trusted}
 
 
 def migrate(state: State, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -1,97 +1,50 @@
-"""What clients and tenants notice when something behind the gateway is away: two real replicas.
+"""What clients and tenants notice when something about the gateway is away: two real replicas.
 
-Each test takes one thing away and brings it back; the next one finds everything running.
+Each test takes one thing away and brings it back; the next one finds everything running. Last, the
+replicas themselves: all of them are replaced, and then one is killed.
 """
 
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import httpx
 import pytest
 
-from tests.rendering import document
-from tests.serving.admin import Admin
+from tests.serving.collectors import Span
 from tests.serving.conftest import ENVIRONMENT_SECONDS
-from tests.serving.gateways import running_gateway
+from tests.serving.gateway_pairs import (
+    MODEL,
+    PATIENCE_SECONDS,
+    Gateways,
+    gateway_pair,
+    traced,
+    until,
+)
+from tests.serving.gateways import metrics_url
 from tests.serving.processes import Server
+from tests.serving.rolls import Roll, rolled
 from tests.serving.stacks import MASTER_KEY, gateway_of
 from tests.serving.states import State
 from tests.serving.streams import Answer, chat
-from tests.serving.upstream import WORDS, Upstream, upstream
+from tests.serving.tls_front import LOOPBACK, Authority
+from tests.serving.upstream import WORDS
 
 pytestmark = pytest.mark.timeout(ENVIRONMENT_SECONDS)
 
-_MODEL = "akko-coder"
 _WHOLE = "".join(WORDS)
+_PROMPT = "zebra-of-the-prompt-5108"
 _BELIEF_SECONDS = 10
 """`user_api_key_cache_ttl` as rendered: how long a replica goes by what it knows of a key."""
-_PATIENCE_SECONDS = 60
-
-
-@dataclass(frozen=True)
-class Gateways:
-    """Two replicas before one stand-in for the engine.
-
-    Attributes:
-        state: Their stores.
-        engine: The stand-in.
-        servers: Both.
-        folder: For files of further ones.
-    """
-
-    state: State
-    engine: Upstream
-    servers: tuple[Server, ...]
-    folder: Path
-
-    @property
-    def operator(self) -> Admin:
-        """The operator at the first one."""
-        return Admin(self.servers[0], MASTER_KEY)
-
-    def key(self, team: str, **limits: object) -> str:
-        """A key of a new team.
-
-        Args:
-            team: Its name.
-            limits: Limits of the team, as LiteLLM names them.
-        """
-        self.operator.post("/team/new", team_id=team, team_alias=team, models=[_MODEL], **limits)
-        made: str = self.operator.post("/key/generate", team_id=team, key_alias=team)["key"]
-        return made
-
-    def statuses(self, key: str) -> tuple[int, ...]:
-        """What both answer to a chat with a key."""
-        return tuple(Admin(server, key).chat_status(_MODEL) for server in self.servers)
 
 
 @pytest.fixture(scope="module")
 def gateways(gateway_state: State, tmp_path_factory: pytest.TempPathFactory) -> Generator[Gateways]:
-    container, folder = gateway_of(document("production")), tmp_path_factory.mktemp("outages")
-    with upstream() as engine, ExitStack() as stack:
-        engine.go_on.set()
-        servers: list[Server] = []
-        for number in range(2):
-            own = folder / str(number)
-            own.mkdir()
-            gateway = running_gateway(container, gateway_state, engine.url, own)
-            servers.append(stack.enter_context(gateway))
-        yield Gateways(gateway_state, engine, tuple(servers), folder)
-
-
-def _until(true: Callable[[], bool]) -> float:
-    """Seconds until something is true."""
-    begin = time.monotonic()
-    while not true():
-        assert time.monotonic() < begin + _PATIENCE_SECONDS, "it did not come true"
-        time.sleep(0.5)
-    return time.monotonic() - begin
+    with gateway_pair(gateway_state, tmp_path_factory.mktemp("outages")) as running:
+        yield running
 
 
 def test_c2_a_team_s_limit_holds_over_both_replicas_together(gateways: Gateways) -> None:
@@ -106,10 +59,10 @@ def test_an_engine_that_is_down_is_an_error_at_once_and_takes_no_one_s_alias_awa
 ) -> None:
     """Row B8: the alias is one address, which must not rest when the engine is back."""
     key = gateways.key("of-an-engine-that-is-down")
-    gateways.engine.refusals[_MODEL] = (503, "the queue is full")
+    gateways.engine.refusals[MODEL] = (503, "the queue is full")
     begin = time.monotonic()
     assert set(gateways.statuses(key)) == {503}
-    assert time.monotonic() - begin < _PATIENCE_SECONDS
+    assert time.monotonic() - begin < PATIENCE_SECONDS
     gateways.engine.refusals.clear()
     assert gateways.statuses(key) == (200, 200)
 
@@ -124,7 +77,7 @@ def test_an_engine_that_dies_in_the_middle_of_a_stream_is_not_taken_for_an_end(
     gateways.engine.dies.set()
     try:
         with pytest.raises((AssertionError, httpx.HTTPError)):  # an event that is an error
-            chat(url, _MODEL, key=key, on_first_text=go_on.set)
+            chat(url, MODEL, key=key, on_first_text=go_on.set)
     finally:
         gateways.engine.dies.clear()
         go_on.set()
@@ -139,7 +92,7 @@ def test_without_the_database_revoked_keys_stay_revoked_and_no_unknown_key_gets_
     gateways.operator.post("/key/block", key=revoked)
     gateways.operator.post("/key/update", key=spent, max_budget=0.000001, spend=1.0)
     refused = (401, 403, 400, 422, 429)
-    _until(lambda: all(status in refused for status in gateways.statuses(spent)))
+    until(lambda: all(status in refused for status in gateways.statuses(spent)))
     gateways.state.postgres.stop()
     try:
         stopped = time.monotonic()
@@ -152,7 +105,7 @@ def test_without_the_database_revoked_keys_stay_revoked_and_no_unknown_key_gets_
             assert ready.status_code == 503  # Kubernetes takes the pod out of the Service
     finally:
         gateways.state.postgres.start()
-    _until(lambda: gateways.statuses(good) == (200, 200))
+    until(lambda: gateways.statuses(good) == (200, 200))
     assert 200 not in gateways.statuses(revoked)
     assert 200 not in gateways.statuses(spent)
 
@@ -168,44 +121,142 @@ def test_without_redis_a_limit_is_not_multiplied_but_its_requests_are_refused(
         assert gateways.statuses(key) == (503, 503)
     finally:
         gateways.state.redis.start()
-    _until(lambda: gateways.statuses(key) == (200, 200))
+    until(lambda: gateways.statuses(key) == (200, 200))
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_only_streams_of_a_replica_that_is_killed_are_cut_and_none_of_one_that_drains(
-    gateways: Gateways, how: signal.Signals
+@pytest.mark.parametrize(
+    ("who", "address", "said"),
+    [
+        ("another", LOOPBACK, "unable to get local issuer certificate"),
+        ("the same", "127.0.0.2", "IP address mismatch"),
+    ],
+)
+def test_a_redis_that_cannot_prove_who_it_is_counts_nothing(
+    gateways: Gateways, who: str, address: str, said: str
 ) -> None:
-    """Row B5: steady streams on two replicas, one of which goes away in their middle."""
-    key = gateways.key(f"streaming-{how.name}")
-    own = gateways.folder / how.name
-    own.mkdir()
-    container = gateway_of(document("production"))
-    gateways.engine.go_on.clear()
-    with running_gateway(container, gateways.state, gateways.engine.url, own) as leaving:
-        begun = threading.Barrier(5)
+    """Row D7, `gateway.redis.tls`: authority and name are both asked; without them it is away."""
+    key, front = gateways.key(f"counted-{address}", rpm_limit=100), gateways.redis_tls
+    assert gateways.statuses(key) == (200, 200)
+    other = Authority(gateways.folder / f"{who}.pem") if who == "another" else front.authority
+    front.show(other.certificate(address))
+    try:
+        until(lambda: all(said in server.said for server in gateways.servers))
+        assert gateways.statuses(key) == (503, 503)
+    finally:
+        front.show(front.authority.certificate(LOOPBACK))
+    print(f"{until(lambda: gateways.statuses(key) == (200, 200)):.0f} s")
 
-        def stream(server: Server) -> Answer | BaseException:
-            try:
-                return chat(server.url, _MODEL, key=key, on_first_text=lambda: _pass(begun))
-            except (AssertionError, httpx.HTTPError) as error:
-                return error
 
-        with ThreadPoolExecutor(4) as pool:
-            staying = [pool.submit(stream, gateways.servers[0]) for _ in range(2)]
-            going = [pool.submit(stream, leaving) for _ in range(2)]
-            _pass(begun)
-            leaving.process.send_signal(how)
-            time.sleep(1)
-            gateways.engine.go_on.set()
-            kept = [each.result(_PATIENCE_SECONDS) for each in staying]
-            left = [each.result(_PATIENCE_SECONDS) for each in going]
+def test_a10_traces_tell_who_asked_which_model_and_at_what_price(gateways: Gateways) -> None:
+    """A client's own trace goes on in the gateway's spans."""
+    (span,) = _spans(gateways, gateways.key("traced"))
+    assert span.service == "akko-akko-litellm"
+    assert span.attributes["metadata.user_api_key_team_id"] == "traced"
+    assert span.attributes["gen_ai.request.model"] == MODEL
+    assert int(span.attributes["gen_ai.usage.output_tokens"]) > 0
+    assert float(span.attributes["gen_ai.cost.total_cost"]) > 0
+
+
+def _spans(gateways: Gateways, key: str) -> list[Span]:
+    """What traces tell of one request of `_PROMPT` to the first replica."""
+    trace = gateways.traced_chat(key, _PROMPT)
+    found: list[Span] = []
+
+    def arrived() -> bool:
+        found[:] = gateways.traces.spans(trace)
+        return {"litellm_request", "Received Proxy Server Request"} <= {s.name for s in found}
+
+    until(arrived)
+    return [span for span in found if span.name == "litellm_request"]
+
+
+def test_d7_no_prompt_no_answer_and_no_key_leave_in_traces_metrics_and_logs(
+    gateways: Gateways,
+) -> None:
+    """Row D7, as rendered by default."""
+    key = gateways.key("silent")
+    assert _spans(gateways, key)
+    said = {"traces": gateways.traces.raw.decode(errors="replace")}
+    for server in gateways.servers:
+        metrics = httpx.get(metrics_url(server), timeout=PATIENCE_SECONDS, trust_env=False)
+        assert "litellm_in_flight_requests" in metrics.text
+        said |= {f"{server.url} metrics": metrics.text, f"{server.url} log": server.said}
+    for text in (_PROMPT, _WHOLE, key, key.removeprefix("sk-"), MASTER_KEY):
+        assert [where for where, each in said.items() if text in each] == [], text
+
+
+def test_without_an_answer_of_the_collector_requests_go_on_as_fast(gateways: Gateways) -> None:
+    """It takes what is sent and says nothing, which is worse than if it were away."""
+    key, times = gateways.key("untraced"), list[float]()
+    for speaks in (True, False):
+        if not speaks:
+            gateways.traces.speaks.clear()
+            taken = len(gateways.traces.bodies)
+            gateways.traced_chat(key, _PROMPT)
+            until(lambda: len(gateways.traces.bodies) > taken)  # noqa: B023 - done before the next
+        begin = time.monotonic()
+        for _ in range(20):
+            assert gateways.statuses(key) == (200, 200)
+        times.append(time.monotonic() - begin)
+    gateways.traces.speaks.set()
+    assert times[1] < 2 * times[0] + 1, times
+
+
+@pytest.fixture(scope="module")
+def roll(gateways: Gateways) -> Generator[Roll]:
+    value = traced()
+    value["gateway"]["observability"]["log_prompts"] = True
+    with rolled(gateways, gateway_of(value)) as told:
+        yield told
+
+
+def test_b5_a_roll_out_under_streams_truncates_and_refuses_nothing(roll: Roll) -> None:
+    """Row B5: another configuration, both replicas, and clients that never pause."""
+    got = [each for each in roll.answers if isinstance(each, Answer)]
+    assert got == roll.answers
     whole = Answer(_WHOLE, "stop", None, done=True)
-    for each in kept + (left if how is signal.SIGTERM else []):
+    assert [replace(each, completion_tokens=None) for each in got] == [whole] * len(got)
+    assert len(got) > 20
+    assert min(roll.cut) > 0, "no stream was open when a replica was told to end"
+    assert {code in {0, -signal.SIGTERM} for code in roll.codes} == {True}
+    print(f"{len(got)} answers, old replicas ended after {roll.seconds} s")
+
+
+def test_prompts_and_answers_are_in_traces_once_the_document_says_so(roll: Roll) -> None:
+    (span,) = _spans(roll.after, roll.after.key("told"))
+    said = " ".join(span.attributes.values())
+    assert _PROMPT in said
+    assert _WHOLE in said
+
+
+def test_only_streams_of_a_replica_that_is_killed_are_cut(roll: Roll) -> None:
+    """Row B5: steady streams on two replicas, one of which goes away in their middle."""
+    gateways = roll.after
+    key = gateways.key("streaming")
+    staying, leaving = gateways.servers
+    gateways.engine.go_on.clear()
+    begun = threading.Barrier(5)
+
+    def stream(server: Server) -> Answer | BaseException:
+        try:
+            return chat(server.url, MODEL, key=key, on_first_text=lambda: _pass(begun))
+        except (AssertionError, httpx.HTTPError) as error:
+            return error
+
+    with ThreadPoolExecutor(4) as pool:
+        stays = [pool.submit(stream, staying) for _ in range(2)]
+        goes = [pool.submit(stream, leaving) for _ in range(2)]
+        _pass(begun)
+        leaving.process.kill()
+        time.sleep(1)
+        gateways.engine.go_on.set()
+        kept = [each.result(PATIENCE_SECONDS) for each in stays]
+        left = [each.result(PATIENCE_SECONDS) for each in goes]
+    for each in kept:
         assert isinstance(each, Answer), each
-        assert replace(each, completion_tokens=None) == whole
-    if how is signal.SIGKILL:
-        assert all(isinstance(each, httpx.HTTPError) for each in left)
+        assert replace(each, completion_tokens=None) == Answer(_WHOLE, "stop", None, done=True)
+    assert all(isinstance(each, httpx.HTTPError) for each in left)
 
 
 def _pass(barrier: threading.Barrier) -> None:
-    barrier.wait(_PATIENCE_SECONDS)
+    barrier.wait(PATIENCE_SECONDS)

@@ -1,18 +1,11 @@
-"""What the gateway lets through, and to which model: the rendered rules on the real LiteLLM.
+"""What the gateway lets through, and to which model: the rendered rules on the real LiteLLM."""
 
-One stack has everything at once: two models of different lengths, a name that means both, a tag
-that leads from one to the other, and fallbacks.
-"""
-
-import json
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator
 from typing import Any
 
-import httpx
 import pytest
 
-from tests.rendering import document
-from tests.serving.admin import Admin
+from tests.serving.asking import EITHER, LONG, OUTPUT_TOKENS, SHORT, TAG, ask, key_of, ruled
 from tests.serving.conftest import ENVIRONMENT_SECONDS
 from tests.serving.gateways import running_gateway
 from tests.serving.processes import Server
@@ -22,32 +15,13 @@ from tests.serving.upstream import Upstream, upstream
 
 pytestmark = pytest.mark.timeout(ENVIRONMENT_SECONDS)
 
-_SHORT, _LONG, _EITHER, _TAG = "akko-coder", "akko-large", "akko-any", "complex_reasoning"
 _MIB = 2**20
-_OUTPUT_TOKENS = 512
 _TOO_LONG = (
     "This model's maximum context length is 4096 tokens. However, your prompt contains at least "
     "4097 input tokens, which exceeds this limit even without any output tokens. Please reduce "
     "the length of the input prompt."
 )
 """vLLM 0.31.0, vllm/renderers/params.py."""
-
-
-def _document() -> dict[str, Any]:
-    value = document("production")
-    short = value["models"][_SHORT]
-    long = {**short, "service_name": "akko-akko-vllm-large", "max_model_len": 8192}
-    for planned in ("cpu", "memory_gib"):
-        long.pop(planned)
-    value["models"][_LONG] = long
-    value["gateway"]["model_aliases"][_EITHER] = [_SHORT, _LONG]
-    value["gateway"] |= {
-        "fallbacks": {_SHORT: [_LONG]},
-        "context_fallbacks": {_SHORT: [_LONG]},
-        "tag_routes": {_SHORT: {_TAG: _LONG}},
-        "limits": {"request_mib": 1, "output_tokens": _OUTPUT_TOKENS, "choices": 2},
-    }
-    return value
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +43,7 @@ def engine(running: Upstream) -> Upstream:
 def server(
     gateway_state: State, running: Upstream, tmp_path_factory: pytest.TempPathFactory
 ) -> Generator[Server]:
-    folder, container = tmp_path_factory.mktemp("gateway"), gateway_of(_document())
+    folder, container = tmp_path_factory.mktemp("gateway"), gateway_of(ruled())
     with running_gateway(container, gateway_state, running.url, folder) as started:
         yield started
 
@@ -77,43 +51,7 @@ def server(
 @pytest.fixture(scope="module")
 def key(server: Server) -> str:
     """Of a team that may use every model, and no tag."""
-    return _key(server, "plain", [_SHORT, _LONG, _EITHER])
-
-
-def _key(server: Server, team: str, models: list[str], **metadata: object) -> str:
-    operator = Admin(server, MASTER_KEY)
-    operator.post("/team/new", team_id=team, team_alias=team, models=models, metadata=metadata)
-    made: str = operator.post("/key/generate", team_id=team, key_alias=team)["key"]
-    return made
-
-
-def _ask(
-    server: Server,
-    key: str,
-    *,
-    headers: Mapping[str, str] | None = None,
-    prompt: str = "hello",
-    in_pieces: bool = False,
-    **fields: object,
-) -> httpx.Response:
-    body = {"model": _SHORT, "stream": True, **fields}
-    text = json.dumps({**body, "messages": [{"role": "user", "content": prompt}]}).encode()
-    with httpx.Client(timeout=60, trust_env=False, verify=False) as client:
-        return client.post(
-            f"{server.url}/v1/chat/completions",
-            content=_pieces(text) if in_pieces else text,
-            headers={
-                "Authorization": f"Bearer {key}",
-                "Content-Type": "application/json",
-                **(headers or {}),
-            },
-        )
-
-
-def _pieces(text: bytes) -> Iterator[bytes]:
-    """Sent so, a body has no length beforehand."""
-    for start in range(0, len(text), 65_536):
-        yield text[start : start + 65_536]
+    return key_of(server, "plain", [SHORT, LONG, EITHER])
 
 
 def _models(engine: Upstream) -> list[str]:
@@ -124,7 +62,7 @@ def _models(engine: Upstream) -> list[str]:
     ("name", "most"),
     [
         *(("n", 2), ("best_of", 2)),
-        *((name, _OUTPUT_TOKENS) for name in ("max_tokens", "max_completion_tokens")),
+        *((name, OUTPUT_TOKENS) for name in ("max_tokens", "max_completion_tokens")),
     ],
 )
 def test_d7_nobody_asks_for_more_than_the_document_allows(
@@ -133,7 +71,7 @@ def test_d7_nobody_asks_for_more_than_the_document_allows(
     """Row D7, request shaping: a refusal names the field, what was asked and what is possible."""
     ways: list[dict[str, Any]] = [{name: most + 1}, {"extra_body": {name: most + 1}}]
     for asked in ways:
-        refused = _ask(server, key, **asked)
+        refused = ask(server, key, **asked)
         assert refused.status_code == 400
         assert refused.json()["error"]["param"] == name
         said = f"{name} is {most + 1}, and a whole number from 1 to {most} is possible"
@@ -143,15 +81,15 @@ def test_d7_nobody_asks_for_more_than_the_document_allows(
 
 def test_d7_what_the_document_allows_arrives(server: Server, key: str, engine: Upstream) -> None:
     """Row D7: the bounds themselves are possible."""
-    assert _ask(server, key, n=2, max_tokens=_OUTPUT_TOKENS).status_code == 200
+    assert ask(server, key, n=2, max_tokens=OUTPUT_TOKENS).status_code == 200
     (arrived,) = engine.received
-    assert (arrived.body["n"], arrived.body["max_tokens"]) == (2, _OUTPUT_TOKENS)
+    assert (arrived.body["n"], arrived.body["max_tokens"]) == (2, OUTPUT_TOKENS)
 
 
 def test_d7_a_body_that_is_too_large_is_refused(server: Server, key: str, engine: Upstream) -> None:
     """Row D7: 413, whether the client says how large it is or not."""
     for in_pieces in (False, True):
-        refused = _ask(server, key, prompt="a" * _MIB, in_pieces=in_pieces)
+        refused = ask(server, key, prompt="a" * _MIB, in_pieces=in_pieces)
         assert refused.status_code == 413
         assert f"and {_MIB} are possible" in refused.text
     assert engine.received == []
@@ -161,8 +99,8 @@ def test_d7_a_body_that_is_too_large_is_refused(server: Server, key: str, engine
     "field",
     [
         {"num_retries": 3},
-        {"fallbacks": [_LONG]},
-        {"context_window_fallbacks": [{_SHORT: [_LONG]}]},
+        {"fallbacks": [LONG]},
+        {"context_window_fallbacks": [{SHORT: [LONG]}]},
         {"timeout": 1},
         {"mock_timeout": True},
         {"enable_tag_filtering": False},
@@ -174,7 +112,7 @@ def test_d7_routing_is_for_the_document_to_decide(
     server: Server, key: str, engine: Upstream, field: dict[str, Any]
 ) -> None:
     """Row D7: what LiteLLM lets a request say of its own routing is refused."""
-    refused = _ask(server, key, **field)
+    refused = ask(server, key, **field)
     assert refused.status_code == 400
     assert "is for the gateway's operators to decide; leave it out" in refused.text
     assert engine.received == []
@@ -184,7 +122,7 @@ def test_d7_nobody_gets_an_answer_that_no_engine_gave(
     server: Server, key: str, engine: Upstream
 ) -> None:
     """Row D7: LiteLLM itself drops the field that would make one up, before any rule sees it."""
-    answered = _ask(server, key, mock_response="free of charge")
+    answered = ask(server, key, mock_response="free of charge")
     assert "free of charge" not in answered.text
     (arrived,) = engine.received
     assert "mock_response" not in arrived.body
@@ -195,9 +133,9 @@ def test_d7_nor_do_headers_change_how_often_a_request_is_tried(
 ) -> None:
     """Row D7: LiteLLM also reads retries and timeouts from headers."""
     for header in ("x-litellm-num-retries", "x-litellm-timeout", "x-litellm-stream-timeout"):
-        engine.refusals = {_SHORT: (503, "busy"), _LONG: (503, "busy")}
+        engine.refusals = {SHORT: (503, "busy"), LONG: (503, "busy")}
         engine.received.clear()
-        _ask(server, key, headers={header: "3"})
+        ask(server, key, headers={header: "3"})
         assert len(engine.received) in {0, 4}, header  # refused, or each twice as rendered
 
 
@@ -205,11 +143,11 @@ def test_c3_a_tag_leads_a_team_that_has_it_to_the_other_model(
     server: Server, engine: Upstream
 ) -> None:
     """Rows B8, C3: by header or by metadata; without a tag the same team has the first model."""
-    key = _key(server, "tagged", [_SHORT, _LONG], allowed_tags=[_TAG])
-    assert _ask(server, key).status_code == 200
-    assert _ask(server, key, headers={"x-litellm-tags": _TAG}).status_code == 200
-    assert _ask(server, key, metadata={"tags": [_TAG]}).status_code == 200
-    assert _models(engine) == [_SHORT, _LONG, _LONG]
+    key = key_of(server, "tagged", [SHORT, LONG], allowed_tags=[TAG])
+    assert ask(server, key).status_code == 200
+    assert ask(server, key, headers={"x-litellm-tags": TAG}).status_code == 200
+    assert ask(server, key, metadata={"tags": [TAG]}).status_code == 200
+    assert _models(engine) == [SHORT, LONG, LONG]
 
 
 def test_c3_a_tag_is_refused_to_a_team_that_has_it_not(
@@ -217,47 +155,47 @@ def test_c3_a_tag_is_refused_to_a_team_that_has_it_not(
 ) -> None:
     """Row C3: wherever in the request it stands; the operator may send it."""
     ways: list[dict[str, Any]] = [
-        {"headers": {"x-litellm-tags": _TAG}},
-        {"headers": {"x-litellm-tags": f"a,{_TAG}"}},
-        {"metadata": {"tags": [_TAG]}},
-        {"tags": [_TAG]},
+        {"headers": {"x-litellm-tags": TAG}},
+        {"headers": {"x-litellm-tags": f"a,{TAG}"}},
+        {"metadata": {"tags": [TAG]}},
+        {"tags": [TAG]},
     ]
     for way in ways:
-        refused = _ask(server, key, **way)
+        refused = ask(server, key, **way)
         assert refused.status_code == 403, way
-        assert f"the tag '{_TAG}' is not among those that this key may use: none" in refused.text
+        assert f"the tag '{TAG}' is not among those that this key may use: none" in refused.text
     assert engine.received == []
-    assert _ask(server, MASTER_KEY, headers={"x-litellm-tags": _TAG}).status_code == 200
-    assert _models(engine) == [_LONG]
+    assert ask(server, MASTER_KEY, headers={"x-litellm-tags": TAG}).status_code == 200
+    assert _models(engine) == [LONG]
 
 
 def test_b8_a_prompt_that_is_too_long_goes_to_the_longer_model(
     server: Server, key: str, engine: Upstream
 ) -> None:
     """Row B8, by maximum tokens: its engine counts, and the document says who answers instead."""
-    engine.refusals = {_SHORT: (400, _TOO_LONG)}
-    assert _ask(server, key).status_code == 200
-    assert set(_models(engine)) == {_SHORT, _LONG}
-    assert _models(engine)[-1] == _LONG
+    engine.refusals = {SHORT: (400, _TOO_LONG)}
+    assert ask(server, key).status_code == 200
+    assert set(_models(engine)) == {SHORT, LONG}
+    assert _models(engine)[-1] == LONG
 
 
 def test_b8_a_model_that_is_down_is_answered_for(
     server: Server, key: str, engine: Upstream
 ) -> None:
     """Row B8: one further attempt, and then the fallback."""
-    engine.refusals = {_SHORT: (503, "the queue is full")}
-    assert _ask(server, key).status_code == 200
-    assert _models(engine) == [_SHORT, _SHORT, _LONG]
+    engine.refusals = {SHORT: (503, "the queue is full")}
+    assert ask(server, key).status_code == 200
+    assert _models(engine) == [SHORT, SHORT, LONG]
 
 
 def test_d7_a_fallback_is_no_way_around_what_a_team_may_use(
     server: Server, engine: Upstream
 ) -> None:
     """Row D7: the other model is not asked for a team that may not use it."""
-    key = _key(server, "narrow", [_SHORT])
-    engine.refusals = {_SHORT: (503, "the queue is full")}
-    assert _ask(server, key).status_code >= 400
-    assert set(_models(engine)) == {_SHORT}
+    key = key_of(server, "narrow", [SHORT])
+    engine.refusals = {SHORT: (503, "the queue is full")}
+    assert ask(server, key).status_code >= 400
+    assert set(_models(engine)) == {SHORT}
 
 
 def test_b8_a_name_of_several_models_is_answered_by_all_of_them(
@@ -265,26 +203,63 @@ def test_b8_a_name_of_several_models_is_answered_by_all_of_them(
 ) -> None:
     """Row B8: short prompts go to either, by load; one that only one can hold goes there."""
     for _ in range(20):  # by chance all by one: 2 in a million
-        assert _ask(server, key, model=_EITHER).status_code == 200
-    assert set(_models(engine)) == {_SHORT, _LONG}
+        assert ask(server, key, model=EITHER).status_code == 200
+    assert set(_models(engine)) == {SHORT, LONG}
     engine.received.clear()
     for _ in range(8):
-        assert _ask(server, key, model=_EITHER, prompt="word " * 5000).status_code == 200
-    assert set(_models(engine)) == {_LONG}
+        assert ask(server, key, model=EITHER, prompt="word " * 5000).status_code == 200
+    assert set(_models(engine)) == {LONG}
+
+
+def test_d7_a_tenant_s_nonsense_puts_no_model_to_rest(
+    server: Server, key: str, engine: Upstream
+) -> None:
+    """Rows B8, D7: what an engine refuses as the client's mistake is no fault of the engine."""
+    for status in (400, 404, 422):
+        engine.refusals = dict.fromkeys((SHORT, LONG), (status, "nonsense"))
+        for model in (SHORT, EITHER, EITHER, EITHER, EITHER):
+            assert ask(server, key, model=model).status_code >= 400
+            unknown = ask(server, key, path="/v1/embeddings", model=model, input="x")
+            assert unknown.status_code == 404
+    engine.refusals.clear()
+    engine.received.clear()
+    for _ in range(20):  # by chance all by one: 2 in a million
+        assert ask(server, key, model=EITHER).status_code == 200
+    assert set(_models(engine)) == {SHORT, LONG}
+    engine.received.clear()
+    assert ask(server, key).status_code == 200
+    assert _models(engine) == [SHORT]
+
+
+def test_d7_nor_does_a_request_say_how_long_a_model_rests(server: Server, key: str) -> None:
+    """Row D7: LiteLLM would take it from the body."""
+    refused = ask(server, key, model=EITHER, cooldown_time=86_400)
+    assert refused.status_code == 400
+    assert "cooldown_time is for the gateway's operators to decide" in refused.text
 
 
 def test_b8_one_of_several_models_that_fails_rests(
     server: Server, key: str, engine: Upstream
 ) -> None:
-    """Row B8, health of every endpoint: clients see none of it. Last, for the rest lasts.
-
-    It rests once it has failed more often than not within a minute, and it was well before.
-    """
-    engine.refusals = {_SHORT: (503, "the queue is full")}
+    """Row B8, health of every endpoint: clients see none of it."""
+    engine.refusals = {SHORT: (503, "the queue is full")}
     asked = 0
-    while _models(engine)[-16:] != [_LONG] * 16:  # by chance: 1 in 65,536
-        assert _ask(server, key, model=_EITHER).status_code == 200
+    while _models(engine)[-16:] != [LONG] * 16:  # by chance: 1 in 65,536
+        assert ask(server, key, model=EITHER).status_code == 200
         asked += 1
         assert asked < 100
-    assert _models(engine).count(_LONG) == asked
-    assert _SHORT in _models(engine)
+    assert _models(engine).count(LONG) == asked
+    assert SHORT in _models(engine)
+
+
+def test_b8_a_name_whose_models_all_rest_is_asked_nevertheless(
+    server: Server, key: str, engine: Upstream
+) -> None:
+    """Row B8: else every tenant would be refused, whoever made them fail. Last, for they rest."""
+    engine.refusals = dict.fromkeys((SHORT, LONG), (500, "it broke"))
+    for model in (EITHER,) * 5 + (SHORT,):
+        assert ask(server, key, model=model).status_code == 500
+    engine.refusals.clear()
+    for model in (SHORT, EITHER):
+        assert ask(server, key, model=model).status_code == 200
+    assert "All deployments in cooldown" in server.said

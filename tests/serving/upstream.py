@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ class Upstream:
         go_on: A stream waits halfway until this is set.
         refusals: Status and message with which a model refuses whatever it is asked.
         dies: While this is set, a stream ends halfway as that of an engine that is killed.
+        seconds_a_word: How long it takes for each word.
     """
 
     url: str = ""
@@ -43,6 +45,7 @@ class Upstream:
     go_on: threading.Event = field(default_factory=threading.Event)
     refusals: dict[str, tuple[int, str]] = field(default_factory=dict[str, tuple[int, str]])
     dies: threading.Event = field(default_factory=threading.Event)
+    seconds_a_word: float = 0.0
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -74,6 +77,7 @@ class _Handler(BaseHTTPRequestHandler):
                 if self.upstream.dies.is_set():
                     self.close_connection = True
                     return
+            time.sleep(self.upstream.seconds_a_word)
             self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
         self.wfile.write(b"0\r\n\r\n")
 

@@ -28,6 +28,7 @@ _OPERATORS = frozenset(
         "timeout",
         "stream_timeout",
         "request_timeout",
+        "cooldown_time",
         "enable_tag_filtering",
         "custom_llm_provider",
         "mock_response",

@@ -92,6 +92,26 @@ def test_a_model_rests_only_where_another_one_stands_behind_the_same_name() -> N
     assert "disable_cooldowns" not in router
 
 
+def test_what_a_client_may_cause_puts_no_model_to_rest_and_no_name_is_without_a_model() -> None:
+    """A 404 does not count; all models of a name at rest are asked nevertheless."""
+    assert all("cooldown_time" not in info for info in _infos(_config()).values())
+    several = _config(model_aliases={"any": ["akko-coder", "wide"]})
+    infos, router = _infos(several), several["router_settings"]
+    assert infos["akko-coder"]["cooldown_time"] == 0
+    assert "allowed_fails_policy" not in infos["akko-coder"]
+    for name in ("any.akko-coder", "any.wide"):
+        assert infos[name]["allowed_fails_policy"]["NotFoundErrorAllowedFails"] > 10**6
+        assert infos[name]["allowed_fails"] == 4
+        assert "cooldown_time" not in infos[name]
+    assert router["allowed_fails_policy"] == {}
+    assert router["enable_health_check_routing"] is True
+    assert router["background_health_check_model_groups"] == ["any"]
+
+
+def _infos(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {entry["model_info"]["id"]: entry["model_info"] for entry in config["model_list"]}
+
+
 @pytest.mark.parametrize(
     "strategy", ["simple-shuffle", "least-busy", "latency-based-routing", "cost-based-routing"]
 )
