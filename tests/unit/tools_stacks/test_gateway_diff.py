@@ -41,7 +41,20 @@ def test_a_gateway_that_does_not_answer_is_an_error_and_no_empty_diff(
     said = capsys.readouterr()
     assert said.out == ""
     assert "did not answer" in said.err
+    assert "port-forward service/<gateway> 4000" in said.err
     assert "sk-the" not in said.err
+
+
+@pytest.mark.parametrize("address", ["gateway.internal", "gateway.internal:4000", "", "ftp://a"])
+def test_an_address_that_is_none_is_one_sentence(
+    address: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(ADMINISTRATOR, "sk-the-key-of-nobody")
+    assert main(["--stack=production", f"--base-url={address}"]) == 1
+    assert capsys.readouterr().err == (
+        f"error: {address!r} is no address of a deployment; give "
+        "--base-url=http://127.0.0.1:4000/v1 or whatever host and port yours answers on\n"
+    )
 
 
 def test_a_stack_that_is_not_there_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
