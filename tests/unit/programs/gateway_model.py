@@ -195,7 +195,7 @@ def _team(name: str, team: dict[str, Any]) -> dict[str, Any]:
 def _account(team: str, name: str, account: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": name,
-        "secret": f"{team}-{name}",
+        "secret": account.pop("secret", f"{team}-{name}"),
         "generation": account.pop("generation", 1),
         "overlap_hours": account.pop("overlap_hours", 24),
         "settings": {**_NO_LIMITS, "max_parallel_requests": None, **account},

@@ -265,3 +265,17 @@ def test_a_team_without_models_is_refused_because_it_would_be_one_with_all(model
 def test_a_state_of_another_form_is_one_sentence() -> None:
     with pytest.raises(StateError, match="the wanted state is not one"):
         read_wanted({"teams": [{"name": "akko"}], "unmanaged": "report"})
+
+
+def test_a_renamed_team_or_account_keeps_the_key_that_its_secret_holds() -> None:
+    model = deployed(ONE)
+    key = model.key_of(SECRET)
+    for team, account, steps in (
+        ("akko", "nightly", ["change key"]),
+        ("works", "nightly", ["block team", "create team", "change key"]),
+    ):
+        renamed = wanted({team: {"rpm_limit": 60, "accounts": {account: {"secret": SECRET}}}})
+        assert actions(model.run(renamed)[0]) == steps
+        assert model.key_of(SECRET) == key
+        assert model.works(key)
+        assert replan(model, renamed) == Plan()
