@@ -279,3 +279,13 @@ def test_a_renamed_team_or_account_keeps_the_key_that_its_secret_holds() -> None
         assert model.key_of(SECRET) == key
         assert model.works(key)
         assert replan(model, renamed) == Plan()
+
+
+def test_with_another_database_each_secret_gets_another_key() -> None:
+    model = deployed(ONE)
+    before = model.key_of(SECRET)
+    model.team_rows.clear()
+    model.key_rows.clear()
+    assert actions(model.run(ONE)[0]) == ["create team", "issue key"]
+    assert model.key_of(SECRET) != before
+    assert model.works(model.key_of(SECRET))
