@@ -99,6 +99,9 @@ class Model:
 
     def _update_key(self, body: dict[str, Any]) -> None:
         row, duration = self.key_rows[body.pop("key")], body.pop("duration", "")
+        owner = row["metadata"].get("service_account_id")
+        if owner and body.get("metadata", {}).get("service_account_id", owner) != owner:
+            raise StateError("/key/update answered 400: service_account_id is immutable once set")
         if duration is None:
             row["expires"] = None
         elif duration:
