@@ -69,7 +69,7 @@ class GatewayMigration(pulumi.ComponentResource):
         pod = migration_pod(settings, config_name)
         job(
             name,
-            f"{who.name}-migration-{short_hash(pod)}",
+            _job_name(f"{who.name}-migration", pod, salt),
             who,
             pod,
             pulumi.ResourceOptions(parent=self, depends_on=needed),
@@ -77,6 +77,21 @@ class GatewayMigration(pulumi.ComponentResource):
             deadline_seconds=_DEADLINE_SECONDS,
         )
         self.register_outputs({})
+
+
+def _job_name(
+    begin: str, pod: PodSpecArgsDict, salt: pulumi.Input[str] | None
+) -> pulumi.Input[str]:
+    """Another pod, or another salt of the stack's, is another Job: it asks the database again.
+
+    Eight digits tell nobody a salt, so the name is shown.
+    """
+    if salt is None:
+        return f"{begin}-{short_hash(pod)}"
+    named = pulumi.Output.from_input(salt).apply(
+        lambda value: f"{begin}-{short_hash([pod, value])}"
+    )
+    return pulumi.Output.unsecret(named)
 
 
 def _salt_secret(

@@ -12,7 +12,7 @@ from components.workloads import Identity
 
 def job(
     resource: str,
-    name: str,
+    name: pulumi.Input[str],
     who: Identity,
     pod: PodSpecArgsDict,
     opts: pulumi.ResourceOptions,

@@ -69,7 +69,7 @@ class Identity:
         """Labels that find the pods."""
         return selector(self.app, self.name, self.role)
 
-    def metadata(self, name: str | None = None) -> ObjectMetaArgsDict:
+    def metadata(self, name: pulumi.Input[str] | None = None) -> ObjectMetaArgsDict:
         """`metadata` of an object of this workload, by default one that carries its name."""
         return {
             "name": name or self.name,

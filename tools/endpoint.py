@@ -30,15 +30,26 @@ def endpoint(base_url: str) -> Endpoint:
     Raises:
         ToolError: The address or the key is missing, or no address.
     """
-    given = base_url.strip() or os.environ.get("OPENAI_BASE_URL", "")
+    return Endpoint(root_of(base_url.strip() or os.environ.get("OPENAI_BASE_URL", "")), _key())
+
+
+def root_of(given: str, option: str = "BASE_URL") -> str:
+    """A deployment's address without a path.
+
+    Args:
+        given: With `/v1` at its end, as clients write it, or without.
+        option: How the caller was told.
+
+    Raises:
+        ToolError: It is no address.
+    """
     parts = urlsplit(given)
     if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query:
         raise ToolError(
-            f"{given!r} is no address of a deployment; give BASE_URL=http://127.0.0.1:4000/v1 or "
+            f"{given!r} is no address of a deployment; give {option}=http://127.0.0.1:4000/v1 or "
             "whatever host and port yours answers on"
         )
-    root = given.rstrip("/").removesuffix("/v1").rstrip("/")
-    return Endpoint(root, _key())
+    return given.rstrip("/").removesuffix("/v1").rstrip("/")
 
 
 def _key() -> str:

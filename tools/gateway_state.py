@@ -22,6 +22,7 @@ from components.programs.gateway_plan import make_plan
 from components.programs.gateway_state import ADMINISTRATOR, as_json, look, table
 from components.programs.gateway_wanted import Plan, StateError, Wanted, read_wanted
 from tools.embedded_stack import stack_document
+from tools.endpoint import root_of
 from tools.problem import ToolError
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -35,7 +36,13 @@ def planned(wanted: Wanted, admin: Admin) -> Plan:
     Raises:
         StateError: The gateway does not answer, or not to this key.
     """
-    admin.wait(_ANSWER_SECONDS)
+    try:
+        admin.wait(_ANSWER_SECONDS)
+    except StateError as error:
+        raise StateError(
+            f"{error}; from your desk, first run kubectl -n <namespace> port-forward "
+            "service/<gateway> 4000, or name where it answers with --base-url"
+        ) from None
     return make_plan(wanted, look(wanted, admin, None), datetime.now(UTC))
 
 
@@ -51,7 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         wanted = read_wanted(
             wanted_state(read_document(document.get("inference:platform")).gateway)
         )
-        plan = planned(wanted, Admin(options.base_url, _administrator(options.key_file)))
+        plan = planned(
+            wanted, Admin(root_of(options.base_url, "--base-url"), _administrator(options.key_file))
+        )
     except (DocumentError, StateError, ToolError) as error:
         print(f"error: {redacted(str(error))}", file=sys.stderr)
         return 1

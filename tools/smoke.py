@@ -60,6 +60,8 @@ def next_step(there: Endpoint, problem: httpx.Response | Exception) -> str:
         there: The deployment.
         problem: What came.
     """
+    if isinstance(problem, httpx.ConnectError) and "WRONG_VERSION_NUMBER" in str(problem):
+        return f"{there.root} speaks no TLS: write http:// where the port is the gateway's own"
     if isinstance(problem, httpx.ConnectError | httpx.ConnectTimeout):
         return (
             f"nothing answers at {there.root}: from your desk, first run kubectl -n <namespace> "

@@ -3,13 +3,12 @@
 import difflib
 import re
 import reprlib
-import types
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, Tag, ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
+
+from components.core.places import Place, holders, place_of
 
 _PRIVATE = (
     *("master_key", "previous_master_key", "salt_key", "password", "url"),
@@ -23,6 +22,9 @@ _WITH_PASSWORD = re.compile(r"://[^/\s]*@")
 _LONGEST = 200
 """Characters of a value that a sentence repeats; nobody reads more, and a few lines of YAML can
 stand for gigabytes."""
+
+_INPUT = ": input should be "
+"""How pydantic begins what is possible."""
 
 _WRONG_TAG = frozenset({"union_tag_invalid", "union_tag_not_found"})
 _NO_CONTENT = frozenset(
@@ -67,14 +69,6 @@ class _Short(reprlib.Repr):
 _SHORT = _Short()
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Where an error lies: its path in the document, and the model that holds its last key."""
-
-    path: tuple[str, ...]
-    model: type[BaseModel] | None
-
-
 def explain(error: ValidationError, model: type[BaseModel], root: str) -> tuple[str, ...]:
     """One sentence for each error.
 
@@ -86,12 +80,22 @@ def explain(error: ValidationError, model: type[BaseModel], root: str) -> tuple[
     Returns:
         Sentences that each name a key, in the document's order.
     """
-    return tuple(
+    told = tuple(
         sentence
         for details in error.errors(include_url=False)
         if not _follows_from_another(details)
-        for sentence in _sentences(details, _place(model, details["loc"], ()), root)
+        for sentence in _sentences(details, place_of(model, details["loc"], ()), model, root)
     )
+    return _together(told)
+
+
+def _together(sentences: Sequence[str]) -> tuple[str, ...]:
+    """What a value might be otherwise, one sentence for the key instead of one for each shape."""
+    asked: dict[str, list[str]] = {}
+    for sentence in sentences:
+        begin, middle, wanted = sentence.partition(_INPUT)
+        asked.setdefault(begin + middle, []).append(wanted)
+    return tuple(begin + ", or ".join(wanted) for begin, wanted in asked.items())
 
 
 def _follows_from_another(details: ErrorDetails) -> bool:
@@ -101,24 +105,26 @@ def _follows_from_another(details: ErrorDetails) -> bool:
     )
 
 
-def _sentences(details: ErrorDetails, place: _Place, root: str) -> Iterator[str]:
+def _sentences(
+    details: ErrorDetails, place: Place, model: type[BaseModel], root: str
+) -> Iterator[str]:
     if details["type"] == "value_error" and not place.path:
         yield from str(details.get("ctx", {}).get("error")).splitlines()
         return
     path = (_step(key) for key in place.path)
-    yield f"{'.'.join((root, *path))} {_problem(details, place, root)}"
+    yield f"{'.'.join((root, *path))} {_problem(details, place, model, root)}"
 
 
 def _step(key: str) -> str:
     return key if key and key.isprintable() and len(key) <= _LONGEST else shortened(key)
 
 
-def _problem(details: ErrorDetails, place: _Place, root: str) -> str:
+def _problem(details: ErrorDetails, place: Place, model: type[BaseModel], root: str) -> str:
     kind, context = details["type"], details.get("ctx", {})
     if kind == "missing":
         return f"is missing{_why(place)}"
     if kind == "extra_forbidden":
-        return f"is not a key of this document; {_nearest(place, root)}"
+        return f"is not a key of this document; {_nearest(place, model, root)}"
     if kind in _WRONG_TAG:
         return _tag_problem(details, place)
     if kind in _NO_CONTENT:
@@ -128,7 +134,7 @@ def _problem(details: ErrorDetails, place: _Place, root: str) -> str:
     return f"{_asked(details, place)}: {_wanted(details, place)}"
 
 
-def _wanted(details: ErrorDetails, place: _Place) -> str:
+def _wanted(details: ErrorDetails, place: Place) -> str:
     """What is possible; a description says it better than a regular expression."""
     if details["type"] == "string_pattern_mismatch" and _description(place):
         return f"needed: {_description(place)}"
@@ -148,7 +154,7 @@ def _content_problem(details: ErrorDetails) -> str:
     return f"{state}; write its keys below it, as Pulumi.dev.yaml does"
 
 
-def _tag_problem(details: ErrorDetails, place: _Place) -> str:
+def _tag_problem(details: ErrorDetails, place: Place) -> str:
     context = details.get("ctx", {})
     key = str(context["discriminator"]).strip("'")
     if details["type"] == "union_tag_not_found":
@@ -157,85 +163,50 @@ def _tag_problem(details: ErrorDetails, place: _Place) -> str:
     return f"has {asked}; possible: {context['expected_tags']}"
 
 
-def _asked(details: ErrorDetails, place: _Place) -> str:
+def _asked(details: ErrorDetails, place: Place) -> str:
     asked = details["input"]
     if _private(place) or (isinstance(asked, str) and _WITH_PASSWORD.search(asked)):
         return "is refused"
     return f"is {shortened(asked)}"
 
 
-def _private(place: _Place) -> bool:
+def _private(place: Place) -> bool:
     return any(key in _PRIVATE for key in place.path)
 
 
-def _why(place: _Place) -> str:
+def _why(place: Place) -> str:
     description = _description(place)
     return f" ({description})" if description else ""
 
 
-def _description(place: _Place) -> str:
+def _description(place: Place) -> str:
     """The description of the field, empty where it has none."""
     field = place.model.model_fields.get(place.path[-1]) if place.model and place.path else None
-    return ((field.description if field else None) or "").rstrip(".")
+    return ((field.description if field else None) or place.of_entries).rstrip(".")
 
 
 _MOST_LISTED = 20
 """Keys that are all named beside the one that is meant; more would hide it."""
 
 
-def _nearest(place: _Place, root: str) -> str:
+def _nearest(place: Place, model: type[BaseModel], root: str) -> str:
     known = tuple(place.model.model_fields) if place.model else ()
     close = difflib.get_close_matches(place.path[-1][:_LONGEST], known, n=1)
-    if close and len(known) > _MOST_LISTED:
-        return f"did you mean {'.'.join((root, *place.path[:-1], close[0]))}?"
-    near = f"did you mean {'.'.join((root, *place.path[:-1], close[0]))}? " if close else ""
+    meant = tuple((*place.path[:-1], name) for name in close)
+    elsewhere = tuple(holders(model, place.path[-1], ()))
+    if len(elsewhere) == 1 and _level_is_wrong(elsewhere[0][:-1], place.path[:-1]):
+        meant = elsewhere
+    near = f"did you mean {'.'.join((root, *meant[0]))}? " if meant else ""
+    if meant and len(known) > _MOST_LISTED:
+        return near.rstrip()
     return f"{near}Possible here: {', '.join(known)}"
+
+
+def _level_is_wrong(right: tuple[str, ...], asked: tuple[str, ...]) -> bool:
+    """Whether a section lies above or below the one where its key was written."""
+    shared = min(len(right), len(asked))
+    return len(right) != len(asked) and right[:shared] == asked[:shared]
 
 
 def _lower(message: str) -> str:
     return message[:1].lower() + message[1:].replace("valid tuple", "list")
-
-
-def _place(annotation: Any, location: Sequence[int | str], path: tuple[str, ...]) -> _Place:  # noqa: ANN401 - annotations are of any type
-    """Follow a location through the annotations, leaving out what pydantic adds to it.
-
-    A location holds the tag of a discriminated union as if it were a key; the document does not.
-    """
-    if not location or (path and tuple(location) == ("[key]",)):
-        return _Place(path, None)
-    key, rest = str(location[0]), location[1:]
-    annotation = _bare(annotation)
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        field = annotation.model_fields.get(key)
-        if field is None or not rest:
-            return _Place((*path, key), annotation)
-        return _place(field.annotation, rest, (*path, key))
-    if get_origin(annotation) in (Union, types.UnionType):
-        return _in_union(annotation, location, path)
-    arguments = get_args(annotation)
-    return _place(arguments[-1] if arguments else None, rest, (*path, key))
-
-
-def _in_union(annotation: Any, location: Sequence[int | str], path: tuple[str, ...]) -> _Place:  # noqa: ANN401 - annotations are of any type
-    members = [_bare(member) for member in get_args(annotation)]
-    tagged = [_bare(m) for m in get_args(annotation) if _has_tag(m, location[0])]
-    if tagged:
-        return _place(tagged[0], location[1:], path) if location[1:] else _Place(path, None)
-    return _place(next(m for m in members if m is not types.NoneType), location, path)
-
-
-def _has_tag(member: Any, tag: int | str) -> bool:  # noqa: ANN401 - annotations are of any type
-    if any(isinstance(said, Tag) and said.tag == tag for said in get_args(member)):
-        return True
-    member = _bare(member)
-    if not (isinstance(member, type) and issubclass(member, BaseModel)):
-        return False
-    annotations = [field.annotation for field in member.model_fields.values()]
-    return any(get_origin(a) is Literal and tag in get_args(a) for a in annotations)
-
-
-def _bare(annotation: Any) -> Any:  # noqa: ANN401 - annotations are of any type
-    """The type inside Annotated, which may be nested."""
-    while get_origin(annotation) is Annotated:
-        annotation = get_args(annotation)[0]
-    return annotation

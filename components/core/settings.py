@@ -48,6 +48,6 @@ PositiveInt = Annotated[int, Field(gt=0, strict=True)]
 HostName = Annotated[
     str,
     StringConstraints(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]+$", max_length=253),
-    Field(description="A full host name without wildcard."),
+    Field(description="A full host name in lower case, without scheme, port or wildcard."),
 ]
 """A full host name without wildcard (RFC 1123)."""

@@ -170,6 +170,11 @@ def disagreements(exposure: EnvoyGatewayExposure | AlbExposure, root: str) -> It
     key = f"{root}.exposure"
     if exposure.host.endswith((".svc", ".cluster.local")):
         yield f"{key}.host is {exposure.host!r}, a name inside the cluster: choose a public one"
+    if exposure.host.rpartition(".")[2].isdecimal():
+        yield (
+            f"{key}.host is {exposure.host!r}, an address, by which no route and no certificate is "
+            "found: name a host that leads there"
+        )
     if isinstance(exposure, AlbExposure):
         for network in exposure.vpc_networks:
             if ipaddress.ip_network(network).is_global or network in {"0.0.0.0/0", "::/0"}:
@@ -178,7 +183,12 @@ def disagreements(exposure: EnvoyGatewayExposure | AlbExposure, root: str) -> It
                     f"subnets of the load balancer, and those of clients in {key}.client_networks"
                 )
         return
-    limits = exposure.limits
+    parent, limits = exposure.parent_gateway, exposure.limits
+    if isinstance(parent, ExistingGateway) and parent.listener == "http":
+        yield (
+            f"{key}.parent_gateway.listener is 'http', where keys would travel in plain: name the "
+            "listener with TLS, such as https"
+        )
     if limits.requests_per_minute < limits.requests_per_second:
         yield (
             f"{key}.limits.requests_per_minute is {limits.requests_per_minute}, below the "

@@ -4,6 +4,7 @@ What is not said is computed: how long load has to be low before a server goes f
 the plan says that a start takes (`components/autoscaling.py`).
 """
 
+import difflib
 import re
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
@@ -20,6 +21,12 @@ _PLACE = r"(\*|\d{1,2}(-\d{1,2})?)(/\d{1,2})?"
 _LIST = rf"{_PLACE}(,{_PLACE})*"
 _NAMED = r"[A-Za-z0-9*/,-]+"
 _CRON = re.compile(rf"{_LIST} {_LIST} {_LIST} {_NAMED} {_NAMED}")
+_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
+"""Of cron's five fields; Sunday is 0 (robfig/cron 3, which KEDA reads them with)."""
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_NAMES: tuple[tuple[str, ...], ...] = ((), (), (), _MONTHS, DAYS)
+_NO_PLACES = frozenset({"Factory", "localtime", "posixrules"})
+"""Entries of a machine's time zones that say no zone, or each machine another."""
 _Replicas = Annotated[PositiveInt, Field(le=10_000)]
 
 
@@ -43,9 +50,10 @@ class HoursSettings(Settings):
     @field_validator("time_zone")
     @classmethod
     def _known_zone(cls, zone: str) -> str:
-        if zone not in available_timezones():
+        known = available_timezones() - _NO_PLACES
+        if zone not in known:
             raise ValueError(
-                f"{zone!r} is no time zone of the IANA database: write it as Europe/Berlin, or UTC"
+                f"{zone!r} is no time zone of the IANA database: {_nearest_zone(zone, known)}"
             )
         return zone
 
@@ -57,6 +65,13 @@ class HoursSettings(Settings):
                 f"{text!r} is neither a time of the day such as 08:00 nor five fields of cron "
                 "such as '0 8 * * 1-5'"
             )
+        for number, field in enumerate(text.split(" ")) if " " in text else ():
+            if not _in_range(field, number):
+                least, most = _RANGES[number]
+                raise ValueError(
+                    f"{text!r} has {field!r} as field {number + 1} of cron's five, where {least} "
+                    f"to {most} are possible: change it"
+                )
         return text
 
     @property
@@ -71,6 +86,26 @@ class HoursSettings(Settings):
             return self.start, self.end
         later = 1 if self.end < self.start else 0
         return _cron(self.start, self.days, 0), _cron(self.end, self.days, later)
+
+
+def _nearest_zone(zone: str, known: set[str]) -> str:
+    """The zone that is meant, by its whole name or its city, or how one is written."""
+    cities = {name.rpartition("/")[2].lower(): name for name in sorted(known)}
+    city = zone.rpartition("/")[2].lower().replace(" ", "_")
+    close = difflib.get_close_matches(city, cities, n=1, cutoff=0.8)
+    if close:
+        return f"did you mean {cities[close[0]]}?"
+    return "write it as Europe/Berlin, or UTC"
+
+
+def _in_range(field: str, number: int) -> bool:
+    """Whether every value of a field of cron, counted from 0, is one that a clock can show."""
+    least, most = _RANGES[number]
+    for value in re.split(r"[,-]", re.sub(r"/\d+", "", field)):
+        named = value == "*" or value.lower() in _NAMES[number]
+        if not named and not (value.isdecimal() and least <= int(value) <= most):
+            return False
+    return True
 
 
 def _cron(clock: str, days: tuple[Day, ...], later: int) -> str:

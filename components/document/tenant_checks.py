@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
+from components.document.gateway_checks import length
 from components.document.quantities import KeySecret
 from components.document.tenants import (
     BudgetSettings,
@@ -17,6 +18,8 @@ from components.document.whole import ROOT, PlatformSettings
 _TEAMS = f"{ROOT}.gateway.teams"
 _OPEN_NAMES = ("all-proxy-models", "all-team-models", "no-default-models")
 """Names that LiteLLM reads as other things than a model (SpecialModelNames of 1.106.2)."""
+_SECRETS = ("secret_name", "certificate_secret")
+"""Keys of the document that hold the name of a Secret."""
 _FIGURES = ("requests_per_minute", "tokens_per_minute", "parallel_requests")
 
 
@@ -30,6 +33,7 @@ class Surroundings:
         tags: Tags that a route answers to, and for each alias the model that a tag leads to.
         unpriced: Models without a price.
         secrets: Secrets that the stack uses otherwise, and the key of the document that says so.
+        lengths: Tokens of the longest request to each model that says it.
     """
 
     database: bool
@@ -37,6 +41,7 @@ class Surroundings:
     tags: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
     unpriced: frozenset[str] = frozenset()
     secrets: Mapping[str, str] = field(default_factory=dict[str, str])
+    lengths: Mapping[str, int] = field(default_factory=dict[str, int])
 
     def reached(self, names: tuple[str, ...], tags: tuple[str, ...]) -> frozenset[str]:
         """Every model that may answer requests for some names with some tags."""
@@ -69,6 +74,7 @@ def problems(teams: Mapping[str, TeamSettings], around: Surroundings) -> Iterato
         key = f"{_TEAMS}.{name}"
         yield from _names(key, team, around)
         yield from _prices(key, team, around)
+        yield from _one_request(key, team, around)
         yield from _twice(team.service_accounts, f"{key}.service_accounts", "the account")
         for account, settings in team.service_accounts.items():
             yield from _account(f"{key}.service_accounts.{account}", settings, key, team)
@@ -87,6 +93,7 @@ def surroundings(document: PlatformSettings) -> Surroundings:
         tags=gateway.tag_routes,
         unpriced=frozenset(alias for alias in document.aliases if not _priced(document, alias)),
         secrets=_other_secrets(document),
+        lengths={a: tokens for a in document.aliases if (tokens := length(document, a))},
     )
 
 
@@ -118,7 +125,7 @@ def _secret_names(value: object, key: str) -> Iterator[tuple[str, str]]:
     else:
         for name in getattr(type(value), "model_fields", ()):
             child = getattr(value, name)
-            if name == "secret_name" and isinstance(child, str):
+            if name in _SECRETS and isinstance(child, str):
                 yield child, key
             else:
                 yield from _secret_names(child, f"{key}.{name}")
@@ -164,6 +171,27 @@ def _prices(key: str, team: TeamSettings, around: Surroundings) -> Iterator[str]
             f"and cost nothing without a price: set {ROOT}.models.{free[0]}.price, or take the "
             "budget out"
         )
+
+
+def _one_request(key: str, team: TeamSettings, around: Surroundings) -> Iterator[str]:
+    """LiteLLM sets aside what a request may take (parallel_request_limiter_v3.py of 1.106.2).
+
+    A limit above the shortest of the models is somebody's choice; below it, it is a slip.
+    """
+    reached = around.reached(team.models, team.tags)
+    lengths = {alias: around.lengths[alias] for alias in reached if alias in around.lengths}
+    if not lengths:
+        return
+    shortest = min(sorted(lengths), key=lengths.__getitem__)
+    accounts = team.service_accounts.items()
+    every = {key: team, **{f"{key}.service_accounts.{name}": each for name, each in accounts}}
+    for holder, settings in every.items():
+        tokens = settings.tokens_per_minute
+        if tokens is not None and tokens < lengths[shortest]:
+            yield (
+                f"{holder}.tokens_per_minute is {tokens}, but one request to {shortest} may have "
+                f"{lengths[shortest]}: raise it, or lower {ROOT}.models.{shortest}.max_model_len"
+            )
 
 
 def _account(

@@ -38,7 +38,9 @@ class BudgetSettings(Settings):
 
     usd: Annotated[
         float,
-        Field(gt=0, le=1e9, allow_inf_nan=False, description="US dollars in each window."),
+        Field(
+            gt=0, le=1e9, strict=True, allow_inf_nan=False, description="US dollars in each window."
+        ),
     ]
     every: Annotated[
         str,

@@ -39,7 +39,10 @@ class Admin:
                     raise
                 said = str(error)
             else:
-                if cast("Mapping[str, Any]", ready).get("db") == "connected":
+                if (
+                    isinstance(ready, dict)
+                    and cast("Mapping[str, Any]", ready).get("db") == "connected"
+                ):
                     return
                 said = "the gateway has no connection to its database"
             if time.monotonic() > end:

@@ -74,13 +74,17 @@ def _note(account: Account) -> dict[str, Any]:
 
 
 def _owners(accounts: dict[str, Account], found: Found) -> dict[str, str]:
-    """`team/account` of every key of ours: what carries our mark, and what a Secret holds."""
+    """`team/account` of every key of ours: what carries our mark, and what a Secret holds.
+
+    LiteLLM never changes whose key it is, so that of an account that was renamed is the old one's.
+    """
     owners = {
         row.id: str(row.metadata.get("service_account_id")) for row in found.keys if row.managed
     }
+    told = {row for row, owner in owners.items() if owner != str(None)}
     for path, account in accounts.items():
         held = (found.held or {}).get(account.secret, Held())
-        owners |= {each: path for each in (held.current, held.coming) if each}
+        owners |= {each: path for each in (held.current, held.coming) if each and each not in told}
     return owners
 
 

@@ -125,6 +125,24 @@ def test_a_removed_team_is_refused_on_every_replica_at_once_and_deleted_later(
     assert reconciler.chats(key) == [401, 401]
 
 
+def test_a_renamed_team_is_another_one_with_another_key(reconciler: Reconciler) -> None:
+    """C2: LiteLLM gives no key to another account; what a team has spent is the team's."""
+    app = {"app": {**account(), "secret": "renamed-app"}}
+    assert reconciler.run({"before": team(rpm_limit=60, accounts=app)})[0] == 0
+    key = reconciler.store.key("renamed-app")
+    assert reconciler.chats(key) == [200, 200]
+    renamed = {"after": team(rpm_limit=60, accounts=app)}
+    code, said = reconciler.run(renamed)
+    assert code == 0, said
+    assert reconciler.chats(key) == [401, 401]
+    assert reconciler.chats(reconciler.store.key("renamed-app")) == [200, 200]
+    assert reconciler.run(renamed, "--dry-run")[0] == 0
+    found = {row["team_id"]: row for row in reconciler.admin("/team/list")}
+    assert found["before"]["blocked"] is True
+    assert found["after"]["spend"] == 0
+    assert {"max_budget", "budget_reset_at"} <= found["after"].keys()  # as README reads them
+
+
 def test_c2_a_rotation_under_steady_requests_refuses_none_of_them(reconciler: Reconciler) -> None:
     """C2: one client reads its Secret each time, the other one four seconds late."""
     name, overlap = "turning-app", 8

@@ -10,9 +10,11 @@ import pytest
 import yaml
 
 from components.document import DocumentError, read_document
+from components.document.gateway_stores import ExternalDatabase, ExternalRedis
 from components.document.plans import plan_models
 from components.document.replacement import sentence
 from components.document.vllm_model import VllmServerSettings
+from components.programs.gateway_state import KEY
 from policies.pack import POLICIES
 from tools.planner.bench import accuracy, describe_miss, summary
 from tools.planner.published_starts import read_starts
@@ -71,6 +73,22 @@ def test_the_model_that_readme_adds_is_accepted() -> None:
     platform = document["config"]["inference:platform"]
     platform["models"].update(yaml.safe_load(block.group(1))["models"])
     assert "akko-reviewer" in read_document(platform).vllm_models
+
+
+def test_the_secrets_that_readme_asks_for_and_reads_are_those_of_production() -> None:
+    platform = yaml.safe_load((CHECKOUT / "Pulumi.production.yaml").read_text(encoding="utf-8"))
+    gateway = read_document(platform["config"]["inference:platform"]).gateway
+    assert isinstance(gateway.database, ExternalDatabase)
+    assert isinstance(gateway.redis, ExternalRedis)
+    assert gateway.salt_key is not None
+    stores = (gateway.database.url, gateway.redis.password)
+    needed = {each.name: each.key for each in stores}
+    needed |= {each.secret_name: each.secret_key for each in (gateway.master_key, gateway.salt_key)}
+    for name, key in needed.items():
+        assert re.search(rf"`{name}` with\s+`{key}`", README), name
+    (account,) = gateway.teams["akko"].service_accounts.values()
+    read = {account.secret_name: KEY, gateway.master_key.secret_name: "master-key"}
+    assert dict(re.findall(r"\$\(secret (\S+) (\S+)\)", README)) == read
 
 
 def test_the_sentence_that_readme_shows_is_the_program_s() -> None:

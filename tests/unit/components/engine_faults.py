@@ -118,7 +118,7 @@ VALUES: Mapping[str, tuple[str, Any, str]] = {
     "an adapter with capitals": (
         "adapters",
         {"A_b": ADAPTER},
-        "adapters.A_b is 'A_b': string should match pattern",
+        "adapters.A_b is 'A_b': needed: Lower-case letters, digits and '-'",
     ),
     "a branch of an adapter": (
         "adapters",

@@ -234,7 +234,8 @@ FAULTS: Mapping[str, tuple[str, Any, str]] = {
     "a host with a wildcard": (
         "exposure.host",
         "*.akko.local",
-        "exposure.host is '*.akko.local': needed: A full host name without wildcard",
+        "exposure.host is '*.akko.local': needed: A full host name in lower case, without scheme, "
+        "port or wildcard",
     ),
     "a stream without end": (
         "streams.longest_seconds",

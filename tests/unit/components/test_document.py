@@ -82,7 +82,7 @@ def test_a_short_development_key_is_not_repeated() -> None:
 
 def test_an_alias_that_is_no_name_for_kubernetes_is_named() -> None:
     changed = _changed("models.Akko_Coder", document("production")["models"]["akko-coder"])
-    assert f"{ROOT}.models.Akko_Coder is 'Akko_Coder': string should match" in _refusal(changed)
+    assert f"{ROOT}.models.Akko_Coder is 'Akko_Coder': needed: Lower-case" in _refusal(changed)
 
 
 @pytest.mark.parametrize("value", [None, "akko", 5, True, [], ["akko"]])

@@ -55,6 +55,16 @@ FAULTS: Mapping[str, tuple[Mapping[str, Any], str]] = {
         {**ENVOY, "host": "llm.akko.svc", "parent_gateway": CREATED},
         "exposure.host is 'llm.akko.svc', a name inside the cluster: choose a public one",
     ),
+    "an address for a host": (
+        {**ENVOY, "host": "10.20.0.7", "parent_gateway": CREATED},
+        "exposure.host is '10.20.0.7', an address, by which no route and no certificate is found: "
+        "name a host that leads there",
+    ),
+    "keys in plain": (
+        {**ENVOY, "parent_gateway": {**EXISTING, "listener": "http"}},
+        "exposure.parent_gateway.listener is 'http', where keys would travel in plain: name the "
+        "listener with TLS, such as https",
+    ),
     "a minute below a second": (
         {
             **ENVOY,

@@ -105,6 +105,21 @@ def test_a_salt_of_the_configuration_is_made_into_its_secret() -> None:
     assert made.inputs["stringData"] == {"key": f"{CONFIG_VALUE}-salt"}
 
 
+def test_another_salt_is_held_against_the_database_by_a_job_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else the deployment would end well, and the gateway's pods at their next start would not."""
+    names: set[str] = set()
+    for salt in ("one-value", "another-value"):
+        monkeypatch.setattr("tests.rendering.CONFIG_VALUE", salt)
+        rendered = render(document("dev"))
+        (job,) = [item for item in rendered if item.name == "gateway-migration" and item.inputs]
+        assert not job.secret
+        assert salt not in json.dumps(job.inputs)
+        names.add(job.inputs["metadata"]["name"])
+    assert len(names) == 2
+
+
 @pytest.mark.parametrize("name", STACKS)
 def test_the_database_is_brought_up_to_date_before_any_pod_that_needs_it(name: str) -> None:
     """The roll-out begins when the Job has ended well, and stops where it has not."""

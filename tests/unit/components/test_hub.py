@@ -92,7 +92,7 @@ FAULTS: dict[str, tuple[Any, str]] = {
     ),
     "a name for a network": (
         {**MIRROR, "endpoint_networks": ["hub.akko.internal"]},
-        "hub.endpoint_networks.0 is 'hub.akko.internal': string should match",
+        "hub.endpoint_networks.0 is 'hub.akko.internal': needed: An IPv4 network, such as",
     ),
     "an impossible network": (
         {**MIRROR, "endpoint_networks": ["10.20.0.300/24"]},

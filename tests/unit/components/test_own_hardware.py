@@ -133,7 +133,10 @@ def test_a_compute_capability_is_read_as_nvidia_writes_it(
             {"gpus": {"b100": {"memory_gib": 0.0001}}},
             "gpus.b100.memory_gib is 0.0001: input should be greater than or equal to 1",
         ),
-        ({"prices": {"a b": 1.0}}, "prices.a b is 'a b': string should match pattern"),
+        (
+            {"prices": {"a b": 1.0}},
+            "prices.a b is 'a b': needed: Letters, digits, '.', '_' and '-'",
+        ),
         ({"gpu": {}}, "gpu is not a key of this document; did you mean inference:platform."),
     ],
 )

@@ -49,6 +49,36 @@ def refusals(value: object) -> list[str]:
             f"{KEY}.hours.time_zone is refused: 'CEST+2' is no time zone of the IANA database",
         ),
         (
+            {"hours": {**HOURS, "time_zone": "europe/berlin"}},
+            f"{KEY}.hours.time_zone is refused: 'europe/berlin' is no time zone of the IANA "
+            "database: did you mean Europe/Berlin?",
+        ),
+        (
+            {"hours": {**HOURS, "time_zone": "New York"}},
+            f"{KEY}.hours.time_zone is refused: 'New York' is no time zone of the IANA database: "
+            "did you mean America/New_York?",
+        ),
+        (
+            {"hours": {**HOURS, "time_zone": "localtime"}},
+            f"{KEY}.hours.time_zone is refused: 'localtime' is no time zone of the IANA database: "
+            "write it as Europe/Berlin, or UTC",
+        ),
+        (
+            {"hours": {**HOURS, "start": "0 25 * * 1-5", "end": "0 18 * * 1-5"}},
+            f"{KEY}.hours.start is refused: '0 25 * * 1-5' has '25' as field 2 of cron's five, "
+            "where 0 to 23 are possible: change it",
+        ),
+        (
+            {"hours": {**HOURS, "start": "0 8 * * mon-fri", "end": "0 18 * * 1-7"}},
+            f"{KEY}.hours.end is refused: '0 18 * * 1-7' has '1-7' as field 5 of cron's five, "
+            "where 0 to 6 are possible: change it",
+        ),
+        (
+            {"hours": {**HOURS, "start": "0 8 * * workdays", "end": "0 18 * * 1-5"}},
+            f"{KEY}.hours.start is refused: '0 8 * * workdays' has 'workdays' as field 5 of cron's "
+            "five, where 0 to 6 are possible: change it",
+        ),
+        (
             {"hours": {**HOURS, "end": "08:00"}},
             f"{KEY}.hours.end is '08:00', which is {KEY}.hours.start too: hours end at another "
             "time",

@@ -23,6 +23,7 @@ AROUND = Surroundings(
     },
     tags={"akko-chat": {"complex_reasoning": "outside"}},
     secrets={"gateway-key": f"{ROOT}.gateway.master_key"},
+    lengths={"akko-coder": 8192, "akko-chat": 4096},
 )
 ACCOUNT = {"secret_name": "akko-batch"}
 
@@ -131,6 +132,16 @@ def test_teams_without_a_database_are_refused_in_one_sentence() -> None:
             "their sum 4: raise it, or lower theirs",
         ),
         (
+            {"models": ["akko-coder", "akko-chat"], "tokens_per_minute": 4095},
+            f"{KEY}.akko.tokens_per_minute is 4095, but one request to akko-chat may have 4096: "
+            f"raise it, or lower {ROOT}.models.akko-chat.max_model_len",
+        ),
+        (
+            {"service_accounts": {"batch": {**ACCOUNT, "tokens_per_minute": 10}}},
+            f"{KEY}.akko.service_accounts.batch.tokens_per_minute is 10, but one request to "
+            f"akko-chat may have 4096: raise it, or lower {ROOT}.models.akko-chat.max_model_len",
+        ),
+        (
             {"service_accounts": {"batch": {"secret_name": "gateway-key"}}},
             f"{KEY}.akko.service_accounts.batch.secret_name is 'gateway-key', the Secret of "
             f"{ROOT}.gateway.master_key: name one that holds nothing else",
@@ -190,6 +201,7 @@ def test_a_budget_on_a_model_without_price_is_refused_however_the_model_is_reach
         {"models": ["akko-coder"], "tokens_per_minute": 0},
         {"models": ["akko-coder"], "tokens_per_minute": "60"},
         {"models": ["akko-coder"], "budget": {"usd": 0, "every": "1d"}},
+        {"models": ["akko-coder"], "budget": {"usd": "200", "every": "1d"}},
         {"models": ["akko-coder"], "budget": {"usd": float("nan"), "every": "1d"}},
         {"models": ["akko-coder"], "budget": {"usd": 1, "every": "monthly"}},
         {"models": ["akko-coder"], "service_accounts": {"a": {}}},
@@ -205,6 +217,26 @@ def test_what_is_below_one_or_of_another_shape_is_refused_with_its_key(
         _parsed(teams={"akko": change})
     assert str(caught.value).startswith(f"{KEY}.akko.")
     assert "\n" not in str(caught.value)
+
+
+def test_a_limit_above_one_request_to_one_of_the_models_is_somebody_s_choice() -> None:
+    assert refused(akko={"models": ["akko-coder", "akko-chat"], "tokens_per_minute": 4096}) == []
+    assert refused(akko={"models": ["outside"], "tokens_per_minute": 1}) == []
+
+
+def test_a_key_is_never_written_into_the_secret_of_a_certificate() -> None:
+    value = document("production")
+    value["exposure"]["parent_gateway"] = {
+        "source": "created",
+        "class_name": "envoy",
+        "certificate_secret": "akko-app-gateway-key",
+    }
+    with pytest.raises(DocumentError) as caught:
+        parse_document(value)
+    assert str(caught.value) == (
+        f"{KEY}.akko.service_accounts.app.secret_name is 'akko-app-gateway-key', the Secret of "
+        f"{ROOT}.exposure.parent_gateway: name one that holds nothing else"
+    )
 
 
 def test_the_rest_of_the_document_is_read_for_names_fallbacks_and_secrets() -> None:

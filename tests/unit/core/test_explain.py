@@ -34,6 +34,7 @@ class House(Settings):
     names: Annotated[tuple[DnsLabel, ...], Field(min_length=1)] = ("a",)
     master_key: Annotated[str, Field(max_length=3)] = ""
     garden: Cat | None = None
+    rent_days: PositiveInt | Literal["never"] = "never"
     keepers: Annotated[
         Annotated[str, Tag("one")]
         | Annotated[tuple[str, ...], Field(min_length=2), Tag("several")],
@@ -71,7 +72,7 @@ CASES: dict[str, tuple[Any, list[str]]] = {
         {"rooms": 1, "room": 1},
         [
             "house.room is not a key of this document; did you mean house.rooms? "
-            "Possible here: rooms, pets, names, master_key, garden, keepers"
+            "Possible here: rooms, pets, names, master_key, garden, rent_days, keepers"
         ],
     ),
     "a key of one member of a union, without its tag in the path": (
@@ -94,7 +95,7 @@ CASES: dict[str, tuple[Any, list[str]]] = {
     "no tag": ({"rooms": 1, "pets": {"tom": {}}}, ["house.pets.tom is missing its key kind"]),
     "a wrong name of an entry": (
         {"rooms": 1, "pets": {"Tom": CAT}},
-        ["house.pets.Tom is 'Tom': string should match pattern '^[a-z0-9]([a-z0-9-]*[a-z0-9])?$'"],
+        ["house.pets.Tom is 'Tom': needed: Lower-case letters, digits and '-', such as akko-chat"],
     ),
     "an optional section": (
         {"rooms": 1, "garden": {"kind": "cat", "lives": 0}},
@@ -106,7 +107,29 @@ CASES: dict[str, tuple[Any, list[str]]] = {
     ),
     "a list whose entries are all wrong is told by its entries": (
         {"rooms": 1, "names": [5]},
-        ["house.names.0 is 5: input should be a valid string"],
+        [
+            "house.names.0 is 5: input should be a valid string (Lower-case letters, digits and "
+            "'-', such as akko-chat)"
+        ],
+    ),
+    "a value of neither kind is one sentence": (
+        {"rooms": 1, "rent_days": 0},
+        ["house.rent_days is 0: input should be greater than 0, or 'never'"],
+    ),
+    "a key of another section": (
+        {"rooms": 1, "weight_kg": 3},
+        [
+            "house.weight_kg is not a key of this document; did you mean "
+            "house.pets.<name>.weight_kg? "
+            "Possible here: rooms, pets, names, master_key, garden, rent_days, keepers"
+        ],
+    ),
+    "a key of several other sections": (
+        {"rooms": 1, "lives": 3},
+        [
+            "house.lives is not a key of this document; "
+            "Possible here: rooms, pets, names, master_key, garden, rent_days, keepers"
+        ],
     ),
     "a text for a list": (
         {"rooms": 1, "names": "a"},
@@ -152,14 +175,14 @@ CASES: dict[str, tuple[Any, list[str]]] = {
         {"rooms": 1, "a\nb": 1},
         [
             "house.'a\\nb' is not a key of this document; "
-            "Possible here: rooms, pets, names, master_key, garden, keepers"
+            "Possible here: rooms, pets, names, master_key, garden, rent_days, keepers"
         ],
     ),
     "a key without a name": (
         {"rooms": 1, "": 1},
         [
             "house.'' is not a key of this document; "
-            "Possible here: rooms, pets, names, master_key, garden, keepers"
+            "Possible here: rooms, pets, names, master_key, garden, rent_days, keepers"
         ],
     ),
 }

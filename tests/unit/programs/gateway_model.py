@@ -99,6 +99,9 @@ class Model:
 
     def _update_key(self, body: dict[str, Any]) -> None:
         row, duration = self.key_rows[body.pop("key")], body.pop("duration", "")
+        owner = row["metadata"].get("service_account_id")
+        if owner and body.get("metadata", {}).get("service_account_id", owner) != owner:
+            raise StateError("/key/update answered 400: service_account_id is immutable once set")
         if duration is None:
             row["expires"] = None
         elif duration:
@@ -195,7 +198,7 @@ def _team(name: str, team: dict[str, Any]) -> dict[str, Any]:
 def _account(team: str, name: str, account: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": name,
-        "secret": f"{team}-{name}",
+        "secret": account.pop("secret", f"{team}-{name}"),
         "generation": account.pop("generation", 1),
         "overlap_hours": account.pop("overlap_hours", 24),
         "settings": {**_NO_LIMITS, "max_parallel_requests": None, **account},

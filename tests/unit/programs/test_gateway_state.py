@@ -265,3 +265,29 @@ def test_a_team_without_models_is_refused_because_it_would_be_one_with_all(model
 def test_a_state_of_another_form_is_one_sentence() -> None:
     with pytest.raises(StateError, match="the wanted state is not one"):
         read_wanted({"teams": [{"name": "akko"}], "unmanaged": "report"})
+
+
+def test_a_renamed_team_or_account_is_another_one_with_another_key() -> None:
+    """LiteLLM answers 400 to a key that is to become another account's."""
+    model = deployed(ONE)
+    for team, account, steps in (
+        ("akko", "nightly", ["block key", "issue key"]),
+        ("works", "nightly", ["block team", "create team", "block key", "issue key"]),
+    ):
+        before = model.key_of(SECRET)
+        renamed = wanted({team: {"rpm_limit": 60, "accounts": {account: {"secret": SECRET}}}})
+        plan, failures = model.run(renamed)
+        assert (actions(plan), failures) == (steps, ())
+        assert not model.works(before)
+        assert model.works(model.key_of(SECRET))
+        assert replan(model, renamed) == Plan()
+
+
+def test_with_another_database_each_secret_gets_another_key() -> None:
+    model = deployed(ONE)
+    before = model.key_of(SECRET)
+    model.team_rows.clear()
+    model.key_rows.clear()
+    assert actions(model.run(ONE)[0]) == ["create team", "issue key"]
+    assert model.key_of(SECRET) != before
+    assert model.works(model.key_of(SECRET))

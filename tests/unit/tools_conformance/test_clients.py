@@ -184,3 +184,13 @@ def test_a_key_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("KEY_FILE", str(tmp_path / "none"))
     with pytest.raises(ToolError, match="cannot be read"):
         endpoint("http://127.0.0.1:9")
+
+
+def test_smoke_says_that_a_port_speaks_no_tls(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with gateway() as url:
+        assert smoke([url.replace("http:", "https:")]) != 0
+    said = capsys.readouterr()
+    assert "speaks no TLS: write http://" in said.out + said.err
