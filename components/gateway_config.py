@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from components.core.drain import DrainChain
+from components.core.request_fields import REQUEST_FIELDS
 from components.document.gateway import GatewaySettings
 from components.gateway_models import Backend, has_choices, model_list, salts, truncates
 
@@ -59,12 +60,13 @@ def gateway_files(
 
 
 def request_rules(settings: GatewaySettings, backends: Sequence[Backend]) -> dict[str, Any]:
-    """What the hook on requests goes by: limits, tags that lead elsewhere, what cuts prompts."""
+    """What the hook on requests goes by: limits, fields, tags with routes, what cuts prompts."""
     tags = {tag for routes in settings.tag_routes.values() for tag in routes}
     return {
         "request_bytes": settings.limits.request_mib * 2**20,
         "output_tokens": settings.limits.output_tokens,
         "choices": settings.limits.choices,
+        "fields": sorted(REQUEST_FIELDS),
         "routing_tags": sorted(tags),
         "truncating_models": sorted(each.litellm_model for each in backends if each.truncates),
     }
@@ -118,6 +120,8 @@ def _litellm(
     traces = ["otel"] if settings.observability.traces else []
     return {
         "request_timeout": drain.request_timeout_seconds,
+        # Else a request may ask not to be counted.
+        "global_disable_no_log_param": True,
         "turn_off_message_logging": not settings.observability.log_prompts,
         "callbacks": [*hooks, "prometheus", *traces],
         "json_logs": True,

@@ -73,6 +73,10 @@ def model_list(settings: GatewaySettings, backends: Sequence[Backend]) -> list[d
         entries += [
             _entry(name, by_alias[alias], [tag], 0, mark=tag) for tag, alias in routes.items()
         ]
+        if has_choices(settings) and len(behind) == 1:
+            # To rest would be to refuse every tenant, for one request that an engine does not know.
+            for entry in entries[-1 - len(routes) :]:
+                entry["litellm_params"]["cooldown_time"] = 0
     return entries
 
 

@@ -91,17 +91,20 @@ def _ask(
     server: Server,
     key: str,
     *,
+    path: str = "/v1/chat/completions",
     headers: Mapping[str, str] | None = None,
-    prompt: str = "hello",
+    text: str = "hello",
     in_pieces: bool = False,
     **fields: object,
 ) -> httpx.Response:
     body = {"model": _SHORT, "stream": True, **fields}
-    text = json.dumps({**body, "messages": [{"role": "user", "content": prompt}]}).encode()
+    if "prompt" not in fields:
+        body["messages"] = [{"role": "user", "content": text}]
+    content = json.dumps(body).encode()
     with httpx.Client(timeout=60, trust_env=False, verify=False) as client:
         return client.post(
-            f"{server.url}/v1/chat/completions",
-            content=_pieces(text) if in_pieces else text,
+            f"{server.url}{path}",
+            content=_pieces(content) if in_pieces else content,
             headers={
                 "Authorization": f"Bearer {key}",
                 "Content-Type": "application/json",
@@ -131,13 +134,11 @@ def test_d7_nobody_asks_for_more_than_the_document_allows(
     server: Server, key: str, engine: Upstream, name: str, most: int
 ) -> None:
     """Row D7, request shaping: a refusal names the field, what was asked and what is possible."""
-    ways: list[dict[str, Any]] = [{name: most + 1}, {"extra_body": {name: most + 1}}]
-    for asked in ways:
-        refused = _ask(server, key, **asked)
-        assert refused.status_code == 400
-        assert refused.json()["error"]["param"] == name
-        said = f"{name} is {most + 1}, and a whole number from 1 to {most} is possible"
-        assert said in refused.text
+    asked: dict[str, Any] = {name: most + 1}
+    refused = _ask(server, key, **asked)
+    assert refused.status_code == 400
+    assert refused.json()["error"]["param"] == name
+    assert f"{name} is {most + 1}, and a whole number from 1 to {most} is possible" in refused.text
     assert engine.received == []
 
 
@@ -151,7 +152,7 @@ def test_d7_what_the_document_allows_arrives(server: Server, key: str, engine: U
 def test_d7_a_body_that_is_too_large_is_refused(server: Server, key: str, engine: Upstream) -> None:
     """Row D7: 413, whether the client says how large it is or not."""
     for in_pieces in (False, True):
-        refused = _ask(server, key, prompt="a" * _MIB, in_pieces=in_pieces)
+        refused = _ask(server, key, text="a" * _MIB, in_pieces=in_pieces)
         assert refused.status_code == 413
         assert f"and {_MIB} are possible" in refused.text
     assert engine.received == []
@@ -167,16 +168,59 @@ def test_d7_a_body_that_is_too_large_is_refused(server: Server, key: str, engine
         {"mock_timeout": True},
         {"enable_tag_filtering": False},
         {"extra_body": {"num_retries": 3}},
+        {"no-log": True},
+        {"api_key": "sk-of-my-own"},
+        {"headers": {"x-of-my-own": "1"}},
+        {"extra_headers": {"x-of-my-own": "1"}},
+        {"organization": "of-my-own"},
+        {"deployment_id": f"{_SHORT}.{_LONG}.{_TAG}"},
+        {"additional_drop_params": ["extra_body"]},
+        {"cache_salt": "of-another"},
+        {"priority": -100},
+        {"chat_template": "{{ messages }}"},
+        {"previous_response_id": "resp_of_another"},
+        {"what LiteLLM will know next year": True},
     ],
     ids="-".join,
 )
-def test_d7_routing_is_for_the_document_to_decide(
+def test_d7_a_request_has_no_fields_but_openais_and_the_engines(
     server: Server, key: str, engine: Upstream, field: dict[str, Any]
 ) -> None:
-    """Row D7: what LiteLLM lets a request say of its own routing is refused."""
+    """Row D7: what LiteLLM lets a request say of its own call is refused, whatever it is."""
     refused = _ask(server, key, **field)
     assert refused.status_code == 400
-    assert "is for the gateway's operators to decide; leave it out" in refused.text
+    (name,) = field
+    assert f"no {name} here; leave that out" in refused.text
+    assert refused.json()["error"]["param"] == name
+    assert engine.received == []
+
+
+def test_d7_the_model_is_the_one_in_the_body(server: Server, engine: Upstream) -> None:
+    """Row D7: LiteLLM judges the key by the body, and asks what path or query name."""
+    key = _key(server, "one-model", [_SHORT])
+    for path in (
+        f"/v1/chat/completions?model={_LONG}",
+        f"/engines/{_LONG}/chat/completions",
+        f"/openai/deployments/{_LONG}/chat/completions",
+    ):
+        refused = _ask(server, key, path=path)
+        assert refused.status_code == 400, path
+        assert f"the model is '{_LONG}' beside the body and '{_SHORT}' in it" in refused.text
+    assert engine.received == []
+    assert _ask(server, key, path=f"/v1/chat/completions?model={_SHORT}").status_code == 200
+
+
+def test_d7_one_request_is_one_request(server: Server, key: str, engine: Upstream) -> None:
+    """Row D7: limits count requests; LiteLLM asks each of several models, and an engine answers
+    each of several prompts."""
+    refused = _ask(server, key, model=",".join([_SHORT] * 3))
+    assert refused.status_code == 400
+    assert "several models; ask for one at a time" in refused.text
+    for prompts in (["a", "b", "c"], [[1], [2], [3]]):
+        refused = _ask(server, key, path="/v1/completions", prompt=prompts)
+        assert refused.status_code == 400
+        assert "prompts for 3 answers, and 2 are possible at once" in refused.text
+    assert _ask(server, key, path="/v1/completions", prompt=["a", "b"], n=2).status_code == 400
     assert engine.received == []
 
 
@@ -199,6 +243,18 @@ def test_d7_nor_do_headers_change_how_often_a_request_is_tried(
         engine.received.clear()
         _ask(server, key, headers={header: "3"})
         assert len(engine.received) in {0, 4}, header  # refused, or each twice as rendered
+
+
+def test_d7_no_tenant_sets_a_model_to_rest_for_the_others(
+    server: Server, key: str, engine: Upstream
+) -> None:
+    """Row D7: neither by what its engine does not know, nor by what LiteLLM takes for its fault."""
+    assert _ask(server, key, stream="true").status_code == 400
+    assert engine.received == []
+    assert _ask(server, key, path="/v1/rerank", query="a", documents=["b"]).status_code >= 400
+    engine.received.clear()
+    assert _ask(server, key).status_code == 200
+    assert _models(engine) == [_SHORT]
 
 
 def test_c3_a_tag_leads_a_team_that_has_it_to_the_other_model(
@@ -269,7 +325,7 @@ def test_b8_a_name_of_several_models_is_answered_by_all_of_them(
     assert set(_models(engine)) == {_SHORT, _LONG}
     engine.received.clear()
     for _ in range(8):
-        assert _ask(server, key, model=_EITHER, prompt="word " * 5000).status_code == 200
+        assert _ask(server, key, model=_EITHER, text="word " * 5000).status_code == 200
     assert set(_models(engine)) == {_LONG}
 
 
@@ -288,3 +344,19 @@ def test_b8_one_of_several_models_that_fails_rests(
         assert asked < 100
     assert _models(engine).count(_LONG) == asked
     assert _SHORT in _models(engine)
+
+
+def test_c3_nor_does_a_model_behind_a_tag_answer_for_one_that_rests(
+    server: Server, engine: Upstream
+) -> None:
+    """Row C3: what goes to a provider outside goes there by its tag alone. After all others too."""
+    key = _key(server, "resting", [_SHORT])
+    engine.refusals = {_SHORT: (503, "the queue is full")}
+    for _ in range(20):
+        _ask(server, key)
+    engine.refusals = {}
+    assert _ask(server, key).status_code == 200  # the only one behind its name never rests
+    assert set(_models(engine)) == {_SHORT}
+    tagged = _key(server, "resting-tagged", [_SHORT, _LONG], allowed_tags=[_TAG])
+    assert _ask(server, tagged, headers={"x-litellm-tags": _TAG}).status_code == 200
+    assert _models(engine)[-1] == _LONG
