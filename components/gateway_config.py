@@ -68,8 +68,20 @@ def request_rules(settings: GatewaySettings, backends: Sequence[Backend]) -> dic
         "choices": settings.limits.choices,
         "fields": sorted(REQUEST_FIELDS),
         "routing_tags": sorted(tags),
+        "tasks": _tasks(settings, backends),
         "truncating_models": sorted(each.litellm_model for each in backends if each.truncates),
     }
+
+
+def _tasks(settings: GatewaySettings, backends: Sequence[Backend]) -> dict[str, str]:
+    """What each name is for, where vLLM serves it: its servers have no other routes."""
+    served = {
+        backend.alias: backend.mode or "chat"
+        for backend in backends
+        if backend.litellm_model.startswith("hosted_vllm/")
+    }
+    names = {name: settings.meant(name) for name in (*served, *settings.model_aliases)}
+    return {name: served[meant[0]] for name, meant in names.items() if {*meant} <= {*served}}
 
 
 def _hooks(backends: Sequence[Backend]) -> list[str]:

@@ -170,7 +170,6 @@ def test_d7_a_body_that_is_too_large_is_refused(server: Server, key: str, engine
         {"extra_body": {"num_retries": 3}},
         {"no-log": True},
         {"api_key": "sk-of-my-own"},
-        {"headers": {"x-of-my-own": "1"}},
         {"extra_headers": {"x-of-my-own": "1"}},
         {"organization": "of-my-own"},
         {"deployment_id": f"{_SHORT}.{_LONG}.{_TAG}"},
@@ -178,6 +177,7 @@ def test_d7_a_body_that_is_too_large_is_refused(server: Server, key: str, engine
         {"cache_salt": "of-another"},
         {"priority": -100},
         {"chat_template": "{{ messages }}"},
+        {"chat_template_kwargs": {"chat_template": "{{ messages }}"}},
         {"previous_response_id": "resp_of_another"},
         {"what LiteLLM will know next year": True},
     ],
@@ -189,7 +189,7 @@ def test_d7_a_request_has_no_fields_but_openais_and_the_engines(
     """Row D7: what LiteLLM lets a request say of its own call is refused, whatever it is."""
     refused = _ask(server, key, **field)
     assert refused.status_code == 400
-    (name,) = field
+    (name,) = field.get("chat_template_kwargs", field)
     assert f"no {name} here; leave that out" in refused.text
     assert refused.json()["error"]["param"] == name
     assert engine.received == []
@@ -251,10 +251,17 @@ def test_d7_no_tenant_sets_a_model_to_rest_for_the_others(
     """Row D7: neither by what its engine does not know, nor by what LiteLLM takes for its fault."""
     assert _ask(server, key, stream="true").status_code == 400
     assert engine.received == []
-    assert _ask(server, key, path="/v1/rerank", query="a", documents=["b"]).status_code >= 400
-    engine.received.clear()
-    assert _ask(server, key).status_code == 200
-    assert _models(engine) == [_SHORT]
+    others: dict[str, dict[str, Any]] = {
+        "/v1/rerank": {"query": "a", "documents": ["b"]},
+        "/v1/embeddings": {"input": "a"},
+        "/v1/responses/compact": {"input": "a"},
+    }
+    for path, fields in others.items():
+        for model in (_SHORT, _EITHER, "akko-chat"):
+            refused = _ask(server, key, path=path, model=model, **fields)
+            assert refused.status_code == 400, refused.text
+            assert "is for chat alone" in refused.text
+    assert engine.received == []
 
 
 def test_c3_a_tag_leads_a_team_that_has_it_to_the_other_model(

@@ -15,6 +15,13 @@ from litellm.proxy._types import ProxyException
 
 _OUTPUT_TOKENS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 _CHOICES = ("n", "best_of")
+_TASKS = {
+    **dict.fromkeys(("acompletion", "atext_completion", "aresponses"), "chat"),
+    "anthropic_messages": "chat",
+    "aembedding": "embedding",
+    **dict.fromkeys(("rerank", "arerank"), "rerank"),
+}
+"""LiteLLM's names of routes, and what a model has to be for."""
 ALLOWED_TAGS = "allowed_tags"
 """Key of a team's and of a key's metadata: routing tags that they may use."""
 
@@ -31,12 +38,13 @@ class RequestRules(CustomLogger):
         user_api_key_dict: Any,  # noqa: ANN401 - LiteLLM's own type
         cache: Any,  # noqa: ANN401, ARG002 - LiteLLM's own signature
         data: dict[str, Any],
-        call_type: Any,  # noqa: ANN401, ARG002 - LiteLLM's own signature
+        call_type: Any,  # noqa: ANN401 - LiteLLM's own signature
     ) -> dict[str, Any]:
         """LiteLLM calls this before it routes a request; raising ends the request."""
         _check_size(data, self._rules["request_bytes"])
         _check_fields(data, frozenset(self._rules["fields"]))
         _check_model(data)
+        _check_task(data, _text(call_type), self._rules["tasks"])
         _check_stream(data)
         _check_numbers(data, _OUTPUT_TOKENS, self._rules["output_tokens"])
         _check_numbers(data, _CHOICES, self._rules["choices"])
@@ -77,8 +85,10 @@ def _check_fields(data: Mapping[str, Any], possible: frozenset[str]) -> None:
     """LiteLLM makes fields of some headers, too; of what carries credentials it notes the names."""
     noted = _mapping(data.get("proxy_server_request")).get("credential_fields") or ()
     asked = {name for name, value in _body(data).items() if value is not None}
+    # A way around, to vLLM's routes that do not look for it.
+    asked |= {"chat_template"} & _mapping(data.get("chat_template_kwargs")).keys()
     if strange := sorted({*asked, *noted} - possible):
-        text = f"a request has no {' and no '.join(strange)} here; leave that out"
+        text = f"a request has no {' and no '.join(strange[:5])} here; leave that out"
         raise _refusal(text, strange[-1], 400)
 
 
@@ -90,6 +100,13 @@ def _check_model(data: Mapping[str, Any]) -> None:
         raise _refusal(text, "model", 400)
     if "," in str(meant):
         raise _refusal(f"{meant!r} is several models; ask for one at a time", "model", 400)
+
+
+def _check_task(data: Mapping[str, Any], call: str, tasks: Mapping[str, str]) -> None:
+    """An engine without that route says 404, for which the model would rest, for everybody."""
+    name = str(data.get("model"))
+    if name in tasks and _TASKS.get(call) != tasks[name]:
+        raise _refusal(f"{name!r} is for {tasks[name]} alone", "model", 400)
 
 
 def _check_stream(data: Mapping[str, Any]) -> None:

@@ -209,6 +209,7 @@ def test_requests_are_held_to_the_documents_limits() -> None:
         "choices": 3,
         "fields": sorted(REQUEST_FIELDS),
         "routing_tags": ["cheap", "hard"],
+        "tasks": {"akko-coder": "chat", "akko-chat": "chat"},
         "truncating_models": [],
     }
     config = gateway_config(rendered)
