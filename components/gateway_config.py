@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from components.core.drain import DrainChain
+from components.core.request_fields import REQUEST_FIELDS
 from components.document.gateway import GatewaySettings
 from components.gateway_models import Backend, asks_for_key, choices, model_list, salts, truncates
 
@@ -61,15 +62,28 @@ def gateway_files(
 
 
 def request_rules(settings: GatewaySettings, backends: Sequence[Backend]) -> dict[str, Any]:
-    """What the hook on requests goes by: limits, tags that lead elsewhere, what cuts prompts."""
+    """What the hook on requests goes by: limits, fields, tags with routes, what cuts prompts."""
     tags = {tag for routes in settings.tag_routes.values() for tag in routes}
     return {
         "request_bytes": settings.limits.request_mib * 2**20,
         "output_tokens": settings.limits.output_tokens,
         "choices": settings.limits.choices,
+        "fields": sorted(REQUEST_FIELDS),
         "routing_tags": sorted(tags),
+        "tasks": _tasks(settings, backends),
         "truncating_models": sorted(each.litellm_model for each in backends if each.truncates),
     }
+
+
+def _tasks(settings: GatewaySettings, backends: Sequence[Backend]) -> dict[str, str]:
+    """What each name is for, where vLLM serves it: its servers have no other routes."""
+    served = {
+        backend.alias: backend.mode or "chat"
+        for backend in backends
+        if backend.litellm_model.startswith("hosted_vllm/")
+    }
+    names = {name: settings.meant(name) for name in (*served, *settings.model_aliases)}
+    return {name: served[meant[0]] for name, meant in names.items() if {*meant} <= {*served}}
 
 
 def _hooks(settings: GatewaySettings, backends: Sequence[Backend]) -> list[str]:
@@ -132,6 +146,8 @@ def _litellm(
     traces = ["otel"] if settings.observability.traces else []
     return {
         "request_timeout": drain.request_timeout_seconds,
+        # Else a request may ask not to be counted.
+        "global_disable_no_log_param": True,
         "turn_off_message_logging": not settings.observability.log_prompts,
         "callbacks": [*hooks, "prometheus", *traces],
         "json_logs": True,

@@ -53,6 +53,10 @@ def common_environment() -> dict[str, str]:
         # Without it the proxy asks the internet for prices while it starts.
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         "DISABLE_ADMIN_UI": "True",
+        # Anybody without a key could ask for it, and all streams stand still while it is written.
+        "NO_OPENAPI": "True",
+        "NO_DOCS": "True",
+        "NO_REDOC": "True",
         # Even switched off, the proxy unpacks its pages at start-up, by default beside its code.
         "LITELLM_NON_ROOT": "true",
         "LITELLM_UI_PATH": "/tmp/ui",

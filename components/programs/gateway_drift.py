@@ -7,11 +7,21 @@ from typing import Any, cast
 from components.programs.gateway_wanted import Row
 
 TEAM_CLOSED: Mapping[str, Any] = MappingProxyType({"access_group_ids": []})
+ROUTES = (
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/responses",
+    "/v1/embeddings",
+    "/v1/rerank",
+    "/v1/models",
+)
+"""What is public (`components.core.public_paths`), and nothing else inside the cluster either:
+LiteLLM's own group `llm_api_routes` has files, engines' addresses and providers' whole APIs."""
 KEY_CLOSED: Mapping[str, Any] = MappingProxyType(
     {
         "access_group_ids": [],
         "aliases": {},
-        "allowed_routes": ["llm_api_routes"],
+        "allowed_routes": list(ROUTES),
         "config": {},
         "permissions": {},
     }

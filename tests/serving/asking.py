@@ -57,7 +57,7 @@ def ask(
     key: str,
     *,
     headers: Mapping[str, str] | None = None,
-    prompt: str = "hello",
+    text: str = "hello",
     in_pieces: bool = False,
     path: str = "/v1/chat/completions",
     **fields: object,
@@ -68,17 +68,19 @@ def ask(
         server: The gateway.
         key: Of the client.
         headers: Further headers.
-        prompt: What is asked.
+        text: What is asked, where no `prompt` is among the fields.
         in_pieces: Whether the body has no length beforehand.
         path: Where to.
         fields: Further fields of the request.
     """
     body = {"model": SHORT, "stream": True, **fields}
-    text = json.dumps({**body, "messages": [{"role": "user", "content": prompt}]}).encode()
+    if "prompt" not in fields:
+        body["messages"] = [{"role": "user", "content": text}]
+    content = json.dumps(body).encode()
     with httpx.Client(timeout=60, trust_env=False, verify=False) as client:
         return client.post(
             f"{server.url}{path}",
-            content=_pieces(text) if in_pieces else text,
+            content=_pieces(content) if in_pieces else content,
             headers={
                 "Authorization": f"Bearer {key}",
                 "Content-Type": "application/json",

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from components.core.request_fields import REQUEST_FIELDS
 from components.gateway_config import RULES
 from components.gateway_state import state_files
 from tests.serving.kubernetes_secrets import SecretStore, secret_store
@@ -189,7 +190,8 @@ def reconciling(folder: Path, state: State) -> Generator[Reconciler]:
     with _engine() as engine, secret_store(folder / "account") as store:
         limits = {"request_bytes": 10**6, "output_tokens": 1000, "choices": 1}
         tags = ["cheap", "complex_reasoning"]
-        rules = {**limits, "routing_tags": tags, "truncating_models": []}
+        rules: dict[str, Any] = {**limits, "routing_tags": tags, "truncating_models": []}
+        rules |= {"fields": sorted(REQUEST_FIELDS), "tasks": {}}
         hooks = {
             f"{RULES}.json": json.dumps(rules),
             f"{RULES}.py": (_HOOKS / f"{RULES}.py").read_text(encoding="utf-8"),

@@ -1,4 +1,4 @@
-"""What the gateway lets through, and to which model: the rendered rules on the real LiteLLM."""
+"""What the gateway lets through: the rendered rules on the real LiteLLM."""
 
 from collections.abc import Generator
 from typing import Any
@@ -9,7 +9,7 @@ from tests.serving.asking import EITHER, LONG, OUTPUT_TOKENS, SHORT, TAG, ask, k
 from tests.serving.conftest import ENVIRONMENT_SECONDS
 from tests.serving.gateways import running_gateway
 from tests.serving.processes import Server
-from tests.serving.stacks import MASTER_KEY, gateway_of
+from tests.serving.stacks import gateway_of
 from tests.serving.states import State
 from tests.serving.upstream import Upstream, upstream
 
@@ -54,10 +54,6 @@ def key(server: Server) -> str:
     return key_of(server, "plain", [SHORT, LONG, EITHER])
 
 
-def _models(engine: Upstream) -> list[str]:
-    return [each.body["model"] for each in engine.received]
-
-
 @pytest.mark.parametrize(
     ("name", "most"),
     [
@@ -69,13 +65,11 @@ def test_d7_nobody_asks_for_more_than_the_document_allows(
     server: Server, key: str, engine: Upstream, name: str, most: int
 ) -> None:
     """Row D7, request shaping: a refusal names the field, what was asked and what is possible."""
-    ways: list[dict[str, Any]] = [{name: most + 1}, {"extra_body": {name: most + 1}}]
-    for asked in ways:
-        refused = ask(server, key, **asked)
-        assert refused.status_code == 400
-        assert refused.json()["error"]["param"] == name
-        said = f"{name} is {most + 1}, and a whole number from 1 to {most} is possible"
-        assert said in refused.text
+    asked: dict[str, Any] = {name: most + 1}
+    refused = ask(server, key, **asked)
+    assert refused.status_code == 400
+    assert refused.json()["error"]["param"] == name
+    assert f"{name} is {most + 1}, and a whole number from 1 to {most} is possible" in refused.text
     assert engine.received == []
 
 
@@ -89,7 +83,7 @@ def test_d7_what_the_document_allows_arrives(server: Server, key: str, engine: U
 def test_d7_a_body_that_is_too_large_is_refused(server: Server, key: str, engine: Upstream) -> None:
     """Row D7: 413, whether the client says how large it is or not."""
     for in_pieces in (False, True):
-        refused = ask(server, key, prompt="a" * _MIB, in_pieces=in_pieces)
+        refused = ask(server, key, text="a" * _MIB, in_pieces=in_pieces)
         assert refused.status_code == 413
         assert f"and {_MIB} are possible" in refused.text
     assert engine.received == []
@@ -105,16 +99,59 @@ def test_d7_a_body_that_is_too_large_is_refused(server: Server, key: str, engine
         {"mock_timeout": True},
         {"enable_tag_filtering": False},
         {"extra_body": {"num_retries": 3}},
+        {"no-log": True},
+        {"api_key": "sk-of-my-own"},
+        {"extra_headers": {"x-of-my-own": "1"}},
+        {"organization": "of-my-own"},
+        {"deployment_id": f"{SHORT}.{LONG}.{TAG}"},
+        {"additional_drop_params": ["extra_body"]},
+        {"cache_salt": "of-another"},
+        {"priority": -100},
+        {"chat_template": "{{ messages }}"},
+        {"chat_template_kwargs": {"chat_template": "{{ messages }}"}},
+        {"previous_response_id": "resp_of_another"},
+        {"what LiteLLM will know next year": True},
     ],
     ids="-".join,
 )
-def test_d7_routing_is_for_the_document_to_decide(
+def test_d7_a_request_has_no_fields_but_openais_and_the_engines(
     server: Server, key: str, engine: Upstream, field: dict[str, Any]
 ) -> None:
-    """Row D7: what LiteLLM lets a request say of its own routing is refused."""
+    """Row D7: what LiteLLM lets a request say of its own call is refused, whatever it is."""
     refused = ask(server, key, **field)
     assert refused.status_code == 400
-    assert "is for the gateway's operators to decide; leave it out" in refused.text
+    (name,) = field.get("chat_template_kwargs", field)
+    assert f"no {name} here; leave that out" in refused.text
+    assert refused.json()["error"]["param"] == name
+    assert engine.received == []
+
+
+def test_d7_the_model_is_the_one_in_the_body(server: Server, engine: Upstream) -> None:
+    """Row D7: LiteLLM judges the key by the body, and asks what path or query name."""
+    key = key_of(server, "one-model", [SHORT])
+    for path in (
+        f"/v1/chat/completions?model={LONG}",
+        f"/engines/{LONG}/chat/completions",
+        f"/openai/deployments/{LONG}/chat/completions",
+    ):
+        refused = ask(server, key, path=path)
+        assert refused.status_code == 400, path
+        assert f"the model is '{LONG}' beside the body and '{SHORT}' in it" in refused.text
+    assert engine.received == []
+    assert ask(server, key, path=f"/v1/chat/completions?model={SHORT}").status_code == 200
+
+
+def test_d7_one_request_is_one_request(server: Server, key: str, engine: Upstream) -> None:
+    """Row D7: limits count requests; LiteLLM asks each of several models, and an engine answers
+    each of several prompts."""
+    refused = ask(server, key, model=",".join([SHORT] * 3))
+    assert refused.status_code == 400
+    assert "several models; ask for one at a time" in refused.text
+    for prompts in (["a", "b", "c"], [[1], [2], [3]]):
+        refused = ask(server, key, path="/v1/completions", prompt=prompts)
+        assert refused.status_code == 400
+        assert "prompts for 3 answers, and 2 are possible at once" in refused.text
+    assert ask(server, key, path="/v1/completions", prompt=["a", "b"], n=2).status_code == 400
     assert engine.received == []
 
 
@@ -137,129 +174,3 @@ def test_d7_nor_do_headers_change_how_often_a_request_is_tried(
         engine.received.clear()
         ask(server, key, headers={header: "3"})
         assert len(engine.received) in {0, 4}, header  # refused, or each twice as rendered
-
-
-def test_c3_a_tag_leads_a_team_that_has_it_to_the_other_model(
-    server: Server, engine: Upstream
-) -> None:
-    """Rows B8, C3: by header or by metadata; without a tag the same team has the first model."""
-    key = key_of(server, "tagged", [SHORT, LONG], allowed_tags=[TAG])
-    assert ask(server, key).status_code == 200
-    assert ask(server, key, headers={"x-litellm-tags": TAG}).status_code == 200
-    assert ask(server, key, metadata={"tags": [TAG]}).status_code == 200
-    assert _models(engine) == [SHORT, LONG, LONG]
-
-
-def test_c3_a_tag_is_refused_to_a_team_that_has_it_not(
-    server: Server, key: str, engine: Upstream
-) -> None:
-    """Row C3: wherever in the request it stands; the operator may send it."""
-    ways: list[dict[str, Any]] = [
-        {"headers": {"x-litellm-tags": TAG}},
-        {"headers": {"x-litellm-tags": f"a,{TAG}"}},
-        {"metadata": {"tags": [TAG]}},
-        {"tags": [TAG]},
-    ]
-    for way in ways:
-        refused = ask(server, key, **way)
-        assert refused.status_code == 403, way
-        assert f"the tag '{TAG}' is not among those that this key may use: none" in refused.text
-    assert engine.received == []
-    assert ask(server, MASTER_KEY, headers={"x-litellm-tags": TAG}).status_code == 200
-    assert _models(engine) == [LONG]
-
-
-def test_b8_a_prompt_that_is_too_long_goes_to_the_longer_model(
-    server: Server, key: str, engine: Upstream
-) -> None:
-    """Row B8, by maximum tokens: its engine counts, and the document says who answers instead."""
-    engine.refusals = {SHORT: (400, _TOO_LONG)}
-    assert ask(server, key).status_code == 200
-    assert set(_models(engine)) == {SHORT, LONG}
-    assert _models(engine)[-1] == LONG
-
-
-def test_b8_a_model_that_is_down_is_answered_for(
-    server: Server, key: str, engine: Upstream
-) -> None:
-    """Row B8: one further attempt, and then the fallback."""
-    engine.refusals = {SHORT: (503, "the queue is full")}
-    assert ask(server, key).status_code == 200
-    assert _models(engine) == [SHORT, SHORT, LONG]
-
-
-def test_d7_a_fallback_is_no_way_around_what_a_team_may_use(
-    server: Server, engine: Upstream
-) -> None:
-    """Row D7: the other model is not asked for a team that may not use it."""
-    key = key_of(server, "narrow", [SHORT])
-    engine.refusals = {SHORT: (503, "the queue is full")}
-    assert ask(server, key).status_code >= 400
-    assert set(_models(engine)) == {SHORT}
-
-
-def test_b8_a_name_of_several_models_is_answered_by_all_of_them(
-    server: Server, key: str, engine: Upstream
-) -> None:
-    """Row B8: short prompts go to either, by load; one that only one can hold goes there."""
-    for _ in range(20):  # by chance all by one: 2 in a million
-        assert ask(server, key, model=EITHER).status_code == 200
-    assert set(_models(engine)) == {SHORT, LONG}
-    engine.received.clear()
-    for _ in range(8):
-        assert ask(server, key, model=EITHER, prompt="word " * 5000).status_code == 200
-    assert set(_models(engine)) == {LONG}
-
-
-def test_d7_a_tenant_s_nonsense_puts_no_model_to_rest(
-    server: Server, key: str, engine: Upstream
-) -> None:
-    """Rows B8, D7: what an engine refuses as the client's mistake is no fault of the engine."""
-    for status in (400, 404, 422):
-        engine.refusals = dict.fromkeys((SHORT, LONG), (status, "nonsense"))
-        for model in (SHORT, EITHER, EITHER, EITHER, EITHER):
-            assert ask(server, key, model=model).status_code >= 400
-            unknown = ask(server, key, path="/v1/embeddings", model=model, input="x")
-            assert unknown.status_code == 404
-    engine.refusals.clear()
-    engine.received.clear()
-    for _ in range(20):  # by chance all by one: 2 in a million
-        assert ask(server, key, model=EITHER).status_code == 200
-    assert set(_models(engine)) == {SHORT, LONG}
-    engine.received.clear()
-    assert ask(server, key).status_code == 200
-    assert _models(engine) == [SHORT]
-
-
-def test_d7_nor_does_a_request_say_how_long_a_model_rests(server: Server, key: str) -> None:
-    """Row D7: LiteLLM would take it from the body."""
-    refused = ask(server, key, model=EITHER, cooldown_time=86_400)
-    assert refused.status_code == 400
-    assert "cooldown_time is for the gateway's operators to decide" in refused.text
-
-
-def test_b8_one_of_several_models_that_fails_rests(
-    server: Server, key: str, engine: Upstream
-) -> None:
-    """Row B8, health of every endpoint: clients see none of it."""
-    engine.refusals = {SHORT: (503, "the queue is full")}
-    asked = 0
-    while _models(engine)[-16:] != [LONG] * 16:  # by chance: 1 in 65,536
-        assert ask(server, key, model=EITHER).status_code == 200
-        asked += 1
-        assert asked < 100
-    assert _models(engine).count(LONG) == asked
-    assert SHORT in _models(engine)
-
-
-def test_b8_a_name_whose_models_all_rest_is_asked_nevertheless(
-    server: Server, key: str, engine: Upstream
-) -> None:
-    """Row B8: else every tenant would be refused, whoever made them fail. Last, for they rest."""
-    engine.refusals = dict.fromkeys((SHORT, LONG), (500, "it broke"))
-    for model in (EITHER,) * 5 + (SHORT,):
-        assert ask(server, key, model=model).status_code == 500
-    engine.refusals.clear()
-    for model in (SHORT, EITHER):
-        assert ask(server, key, model=model).status_code == 200
-    assert "All deployments in cooldown" in server.said

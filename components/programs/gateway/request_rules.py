@@ -1,7 +1,7 @@
 """Refuses requests that ask for more than the stack allows; a hook of LiteLLM.
 
-LiteLLM calls it once it knows who asks, before any model is chosen. Limits and tags come from
-`request_rules.json` beside it.
+LiteLLM calls it once it knows who asks, before any model is chosen. Limits, fields and tags come
+from `request_rules.json` beside it.
 """
 
 import json
@@ -15,33 +15,13 @@ from litellm.proxy._types import ProxyException
 
 _OUTPUT_TOKENS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 _CHOICES = ("n", "best_of")
-_OPERATORS = frozenset(
-    {
-        "fallbacks",
-        "context_window_fallbacks",
-        "context_window_fallback_dict",
-        "content_policy_fallbacks",
-        "default_fallbacks",
-        "num_retries",
-        "max_retries",
-        "retry_policy",
-        "timeout",
-        "stream_timeout",
-        "request_timeout",
-        "cooldown_time",
-        "enable_tag_filtering",
-        "custom_llm_provider",
-        "mock_response",
-        "mock_timeout",
-        "mock_delay",
-        "mock_tool_calls",
-        "mock_testing_fallbacks",
-        "mock_testing_context_fallbacks",
-        "mock_testing_content_policy_fallbacks",
-        "mock_testing_rate_limit_error",
-    }
-)
-"""Fields of a request with which LiteLLM lets clients change its routing; the stack decides it."""
+_TASKS = {
+    **dict.fromkeys(("acompletion", "atext_completion", "aresponses"), "chat"),
+    "anthropic_messages": "chat",
+    "aembedding": "embedding",
+    **dict.fromkeys(("rerank", "arerank"), "rerank"),
+}
+"""LiteLLM's names of routes, and what a model has to be for."""
 ALLOWED_TAGS = "allowed_tags"
 """Key of a team's and of a key's metadata: routing tags that they may use."""
 
@@ -58,15 +38,38 @@ class RequestRules(CustomLogger):
         user_api_key_dict: Any,  # noqa: ANN401 - LiteLLM's own type
         cache: Any,  # noqa: ANN401, ARG002 - LiteLLM's own signature
         data: dict[str, Any],
-        call_type: Any,  # noqa: ANN401, ARG002 - LiteLLM's own signature
+        call_type: Any,  # noqa: ANN401 - LiteLLM's own signature
     ) -> dict[str, Any]:
         """LiteLLM calls this before it routes a request; raising ends the request."""
         _check_size(data, self._rules["request_bytes"])
-        _check_fields(data)
+        _check_fields(data, frozenset(self._rules["fields"]))
+        _check_model(data)
+        _check_task(data, _text(call_type), self._rules["tasks"])
+        _check_stream(data)
         _check_numbers(data, _OUTPUT_TOKENS, self._rules["output_tokens"])
         _check_numbers(data, _CHOICES, self._rules["choices"])
+        _check_prompts(data, self._rules["choices"])
         _check_tags(data, user_api_key_dict, frozenset(self._rules["routing_tags"]))
         return data
+
+    async def async_filter_deployments(
+        self,
+        model: str,  # noqa: ARG002 - LiteLLM's own signature
+        healthy_deployments: list[dict[str, Any]],
+        messages: Any,  # noqa: ANN401, ARG002 - LiteLLM's own signature
+        request_kwargs: dict[str, Any] | None = None,
+        parent_otel_span: Any = None,  # noqa: ANN401, ARG002 - LiteLLM's own signature
+    ) -> list[dict[str, Any]]:
+        """LiteLLM calls this before each attempt, with what does not rest.
+
+        Of what is left it would ask a model behind a tag for requests without any, too.
+        """
+        elsewhere = frozenset(self._rules["routing_tags"]) - _tags(request_kwargs or {})
+        return [each for each in healthy_deployments if not elsewhere & _led_by(each)]
+
+
+def _led_by(deployment: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(_mapping(deployment.get("litellm_params")).get("tags") or ())
 
 
 def _check_size(data: Mapping[str, Any], limit: int) -> None:
@@ -78,21 +81,59 @@ def _check_size(data: Mapping[str, Any], limit: int) -> None:
         raise _refusal(text, None, 413)
 
 
-def _check_fields(data: Mapping[str, Any]) -> None:
-    for name in sorted(_OPERATORS & {*data, *_mapping(data.get("extra_body"))}):
-        text = f"{name} is for the gateway's operators to decide; leave it out"
-        raise _refusal(text, name, 400)
+def _check_fields(data: Mapping[str, Any], possible: frozenset[str]) -> None:
+    """LiteLLM makes fields of some headers, too; of what carries credentials it notes the names."""
+    noted = _mapping(data.get("proxy_server_request")).get("credential_fields") or ()
+    asked = {name for name, value in _body(data).items() if value is not None}
+    # A way around, to vLLM's routes that do not look for it.
+    asked |= {"chat_template"} & _mapping(data.get("chat_template_kwargs")).keys()
+    if strange := sorted({*asked, *noted} - possible):
+        text = f"a request has no {' and no '.join(strange[:5])} here; leave that out"
+        raise _refusal(text, strange[-1], 400)
+
+
+def _check_model(data: Mapping[str, Any]) -> None:
+    """One model, and the one that the key was asked for: LiteLLM prefers that of path or query."""
+    asked, meant = _body(data).get("model"), data.get("model")
+    if meant != asked:
+        text = f"the model is {meant!r} beside the body and {asked!r} in it; name it in the body"
+        raise _refusal(text, "model", 400)
+    if "," in str(meant):
+        raise _refusal(f"{meant!r} is several models; ask for one at a time", "model", 400)
+
+
+def _check_task(data: Mapping[str, Any], call: str, tasks: Mapping[str, str]) -> None:
+    """An engine without that route says 404, for which the model would rest, for everybody."""
+    name = str(data.get("model"))
+    if name in tasks and _TASKS.get(call) != tasks[name]:
+        raise _refusal(f"{name!r} is for {tasks[name]} alone", "model", 400)
+
+
+def _check_stream(data: Mapping[str, Any]) -> None:
+    """Of "true" engines make a stream, and LiteLLM a failure, for which the model may rest."""
+    if data.get("stream") is not None and not isinstance(data["stream"], bool):
+        raise _refusal("stream is true or false, or left out", "stream", 400)
 
 
 def _check_numbers(data: Mapping[str, Any], names: tuple[str, ...], limit: int) -> None:
-    asked = {**_mapping(data.get("extra_body")), **data}
     for name in names:
-        value = asked.get(name)
+        value = data.get(name)
         if value is None:
             continue
         if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= limit:
             text = f"{name} is {value!r}, and a whole number from 1 to {limit} is possible here"
             raise _refusal(text, name, 400)
+
+
+def _check_prompts(data: Mapping[str, Any], limit: int) -> None:
+    """Each prompt of a list, texts or lists of tokens, is an answer of its own, `n` times."""
+    prompts = data.get("prompt")
+    if not isinstance(prompts, list) or all(isinstance(token, int) for token in prompts):
+        return
+    answers = len(cast("list[object]", prompts)) * (data.get("n") or 1)
+    if answers > limit:
+        text = f"the request has prompts for {answers} answers, and {limit} are possible at once"
+        raise _refusal(text, "prompt", 400)
 
 
 def _check_tags(data: Mapping[str, Any], who: object, routing: frozenset[str]) -> None:
@@ -115,6 +156,11 @@ def _tags(data: Mapping[str, Any]) -> set[str]:
         tags = holder.get("tags")
         found += cast("list[object]", tags) if isinstance(tags, list) else [tags]
     return {str(tag).strip().lstrip("!&").strip() for tag in found if tag}
+
+
+def _body(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The request as it came, and as LiteLLM noted it before it chose anything."""
+    return _mapping(_mapping(data.get("proxy_server_request")).get("body"))
 
 
 def _refusal(text: str, parameter: str | None, code: int) -> ProxyException:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from components.core.request_fields import REQUEST_FIELDS
 from tests.rendering import STACKS, document, render
 from tests.unit.components.gateway_disagreements import six_models
 from tests.unit.components.manifests import environment, gateway_config, pod, stack
@@ -227,7 +228,9 @@ def test_requests_are_held_to_the_documents_limits() -> None:
         "request_bytes": 2 * 1024 * 1024,
         "output_tokens": 100,
         "choices": 3,
+        "fields": sorted(REQUEST_FIELDS),
         "routing_tags": ["cheap", "hard"],
+        "tasks": {"akko-coder": "chat", "akko-chat": "chat"},
         "truncating_models": [],
     }
     config = gateway_config(rendered)

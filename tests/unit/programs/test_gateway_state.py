@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from components.core.public_paths import PUBLIC_PATHS
 from components.programs.gateway_state import as_json, table
 from components.programs.gateway_wanted import Plan, StateError, key_hash, read_wanted
 from tests.unit.programs.gateway_model import Model, deployed, replan, wanted
@@ -31,7 +32,7 @@ def test_c2_a_team_and_its_account_are_made_once_and_then_nothing_changes() -> N
     (row,) = model.key_rows.values()
     assert row["team_id"] == "akko"
     assert row["models"] == ["akko-coder"]
-    assert row["allowed_routes"] == ["llm_api_routes"]
+    assert row["allowed_routes"] == [public.value for public in PUBLIC_PATHS]
     assert replan(model, ONE) == Plan()
 
 
