@@ -6,9 +6,11 @@ team that has a budget and limits. Each setting is tried alone, beside what is r
 """
 
 import argparse
+import signal
 import sys
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -31,6 +33,9 @@ QUICK, REAL = "an engine that answers at once", "vLLM on a CPU with a tiny model
 OVERHEAD = ("before", "whole answer", "first token", "whole stream", "answers/s")
 SETTINGS = ("setting", *OVERHEAD[1:], "CPU an answer", "memory")
 _MODEL, _SOURCE = "akko-coder", "Qwen/Qwen2.5-7B-Instruct"
+_RENDERED = Variant("as rendered")
+_AT_ONCE = 3
+"""Settings that are tried beside each other; a gateway takes 1 GB."""
 _TEAM = {"max_budget": 1e6, "budget_duration": "30d", "rpm_limit": 10**8, "tpm_limit": 10**11}
 """Checked and counted as a real team's are, and never reached."""
 
@@ -95,7 +100,7 @@ def overhead_row(name: str, engine: Times, through: Times) -> tuple[str, ...]:
         f"{much / little:.2f} x ({little * 1000:.1f} to {much * 1000:.1f} ms)"
         for little, much in pairs
     )
-    rate = f"{through.rate / engine.rate:.2f} x ({engine.rate:.0f} to {through.rate:.0f})"
+    rate = f"{through.rate / engine.rate:.3f} x ({engine.rate:.0f} to {through.rate:.0f})"
     return (name, *cells, rate)
 
 
@@ -134,10 +139,7 @@ def measure(
         real: Whether the real engine is started as well.
     """
     with quick(place.folder) as engine, ExitStack() as gateways:
-        collector = engine.url
-        rendered = gateways.enter_context(
-            place.gateway(Variant("as rendered"), engine.url, collector)
-        )
+        (rendered,) = gateways.enter_context(_started(place, [_RENDERED], engine.url))
         key, most = tenant_key(rendered), quick_engine.TOKENS
         ours = Target(rendered.url, _MODEL, key, most, rendered.process.pid)
         alone = replace(ours, url=engine.url, pid=engine.process.pid)
@@ -151,12 +153,28 @@ def measure(
             f"{ours.memory() / 2**20:.0f} MiB\n"
         )
         _head(SETTINGS)
-        for variant in variants:
-            with place.gateway(variant, engine.url, collector) as other:
-                tried = replace(ours, url=other.url, pid=other.process.pid)
-                first, second = times([ours, tried], effort)
-                row = settings_row(variant.name, first, second, tried.memory() / ours.memory())
-            print_row(row)
+        for start in range(0, len(variants), _AT_ONCE):
+            some = variants[start : start + _AT_ONCE]
+            with _started(place, some, engine.url) as servers:
+                tried = [replace(ours, url=each.url, pid=each.process.pid) for each in servers]
+                first, *others = times([ours, *tried], effort)
+                rest = zip(some, others, tried, strict=True)
+                rows = [
+                    settings_row(variant.name, first, other, target.memory() / ours.memory())
+                    for variant, other, target in rest
+                ]
+            for row in rows:
+                print_row(row)
+
+
+@contextmanager
+def _started(place: Place, variants: Sequence[Variant], engine_url: str) -> Generator[list[Server]]:
+    """Gateways before an engine that takes traces too, all ready."""
+    with ExitStack() as stack:
+        with ThreadPoolExecutor() as together:  # each waits for its own readiness
+            starts = [place.gateway(each, engine_url, engine_url) for each in variants]
+            waits = [together.submit(stack.enter_context, start) for start in starts]
+        yield [wait.result() for wait in waits]
 
 
 def _before_vllm(place: Place, ours: Target, effort: Effort) -> tuple[Times, Times]:
@@ -169,7 +187,7 @@ def _before_vllm(place: Place, ours: Target, effort: Effort) -> tuple[Times, Tim
     how = Engine({}, {_SOURCE: "chat"})
     with (
         running_engine(how, models, python, folder) as engine,
-        place.gateway(Variant("as rendered"), engine.url, "") as server,
+        place.gateway(_RENDERED, engine.url, "") as server,
     ):
         alone = replace(ours, url=engine.url)
         through = replace(ours, url=server.url, pid=server.process.pid)
@@ -182,6 +200,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.serving.bench_gateway")
     parser.add_argument("--only", action="append", help="a setting to try, by its name")
     options = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # else its servers would stay
     chosen = [each for each in VARIANTS if each.name in (options.only or [each.name])]
     with tempfile.TemporaryDirectory(prefix="bench-gateway-") as name:
         folder = Path(name)

@@ -14,7 +14,7 @@ import psutil
 
 _PATH = "/v1/chat/completions"
 _TIMEOUT_SECONDS = 120
-_UNCOUNTED = 10
+_UNCOUNTED = 8
 """Rounds before the first that counts: the gateway's caches fill, connections open."""
 
 
@@ -79,10 +79,10 @@ class Effort:
         answers: Of each of them.
     """
 
-    rounds: int = 30
-    crowds: int = 3
+    rounds: int = 20
+    crowds: int = 2
     callers: int = 16
-    answers: int = 6
+    answers: int = 4
 
 
 class Caller:

@@ -33,7 +33,7 @@ def test_a_row_holds_the_second_against_the_first() -> None:
         "1.50 x (100.0 to 150.0 ms)",
         "3.00 x (10.0 to 30.0 ms)",
         "1.00 x (200.0 to 200.0 ms)",
-        "0.50 x (100 to 50)",
+        "0.500 x (100 to 50)",
     )
     ratios = ("1.50 x", "3.00 x", "1.00 x", "0.50 x", "2.00 x", "1.25 x")
     assert settings_row("setting", alone, through, 1.25) == ("setting", *ratios)
