@@ -16,7 +16,7 @@ PYTHON := .venv/bin/python
 STACKS := $(PYTHON) -m tools.stacks
 
 .PHONY: help install up preview down status kubeconfig propose-length schema test test-unit test-engine \
-        test-cluster test-serving lint format plan bench bench-planner lock lock-images lock-flags tools \
+        test-cluster test-serving lint format plan bench bench-planner bench-gateway lock lock-images lock-flags tools \
         smoke conformance gateway-diff
 .DEFAULT_GOAL := help
 
@@ -81,8 +81,12 @@ lint: install ## ruff and pyright
 format: install ## let ruff format
 	@$(PYTHON) -m ruff format . && $(PYTHON) -m ruff check --fix .
 
-bench: tools ## the numbers that README quotes, as ratios of one run
+bench: tools bench-gateway ## the numbers that README quotes, as ratios of one run
 	@$(PYTHON) -m tools.bench
+
+bench-gateway: install ## what the gateway adds to an engine's answers, and settings of it, tried
+	@$(PYTHON) -m tests.serving.environments && $(PYTHON) -m tests.serving.stores
+	@$(PYTHON) -m tests.serving.bench_gateway
 
 lock: install ## what a model holds, into models/; MODEL=org/name REVISION=<branch, tag or commit>
 	@$(PYTHON) -m tools.model_lock "$$MODEL" --revision "$$REVISION"

@@ -1,12 +1,12 @@
 """The engines' environments and the tiny model, made once for all serving tests."""
 
-import subprocess
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
 from tests.serving.config_judge import ConfigJudge, config_judge
+from tests.serving.engine_pods import write_tiny_models
 from tests.serving.environments import (
     Engine,
     EnvironmentUnavailableError,
@@ -15,12 +15,10 @@ from tests.serving.environments import (
     ollama_program,
     python_of,
 )
-from tests.serving.processes import clean_environment
 from tests.serving.states import Home, State, running_home
 from tests.serving.stores import Stores, stores
 from tests.serving.ways_in import Programs
 
-_ENGINES = Path(__file__).parent / "engines"
 ENVIRONMENT_SECONDS = 900
 """A test's time limit where it may have to install an engine first."""
 
@@ -86,14 +84,7 @@ def ollama() -> Path:
 def tiny_models(vllm_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of folders: random models that vLLM serves on a CPU, and an adapter for one."""
     folder = tmp_path_factory.mktemp("tiny-models")
-    done = subprocess.run(
-        [vllm_python, _ENGINES / "vllm" / "write_tiny_models.py", folder],
-        env=clean_environment(folder, {"HF_HUB_OFFLINE": "1"}),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    write_tiny_models(vllm_python, folder)
     return folder
 
 

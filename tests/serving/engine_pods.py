@@ -4,6 +4,7 @@
 """
 
 import json
+import subprocess
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,9 @@ import httpx
 from tests.rendering import document, of_kind, render
 from tests.serving import stand_ins
 from tests.serving.cpu import on_cpu, vllm_image
+from tests.serving.environments import ENGINES
 from tests.serving.pods import Pod, running_pod
+from tests.serving.processes import clean_environment
 from tests.serving.stacks import MASTER_KEY
 from tests.serving.volumes import Cluster
 
@@ -106,6 +109,23 @@ def rendered_pod(variant: Variant) -> tuple[dict[str, Any], dict[str, dict[str, 
     (pod,) = [pod for pod in pods if pod["containers"][0]["name"] == "vllm"]
     maps = of_kind(rendered, "ConfigMap")
     return pod, {item["metadata"]["name"]: item["data"] for item in maps}
+
+
+def write_tiny_models(python: Path, folder: Path) -> None:
+    """Write a folder of random models that vLLM serves on a CPU, and an adapter for one.
+
+    Args:
+        python: Interpreter of vLLM's environment.
+        folder: An empty folder.
+    """
+    done = subprocess.run(
+        [python, ENGINES / "vllm" / "write_tiny_models.py", folder],
+        env=clean_environment(folder, {"HF_HUB_OFFLINE": "1"}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @contextmanager

@@ -16,6 +16,8 @@ from components.document.replacement import sentence
 from components.document.vllm_model import VllmServerSettings
 from components.programs.gateway_state import KEY
 from policies.pack import POLICIES
+from tests.serving.bench_gateway import OVERHEAD, QUICK, REAL, SETTINGS
+from tests.serving.gateway_variants import VARIANTS
 from tools.planner.bench import accuracy, describe_miss, summary
 from tools.planner.published_starts import read_starts
 
@@ -127,6 +129,22 @@ def test_the_accuracy_that_readme_claims_is_what_the_bench_prints() -> None:
         if "|" in row
     }
     assert told == {(row.id, describe_miss(row)) for row in compared if describe_miss(row)}
+
+
+def test_the_overhead_that_readme_shows_is_of_what_the_bench_measures() -> None:
+    section = README.split("### What the gateway adds")[1].split("\n## ")[0]
+    rows = [
+        tuple(cell.strip() for cell in line.strip("|").split("|"))
+        for line in section.splitlines()
+        if line.startswith("| ")
+    ]
+    names = [OVERHEAD[0], QUICK, REAL, SETTINGS[0], *(variant.name for variant in VARIANTS)]
+    assert [row[0] for row in rows] == names
+    for head, body in ((OVERHEAD, rows[1:3]), (SETTINGS, rows[4:])):
+        assert head in rows
+        for row in body:
+            assert len(row) == len(head)
+            assert all(re.match(r"\d+\.\d\d+ x", cell) for cell in row[1:]), row
 
 
 def test_every_example_and_every_key_of_a_vllm_model_stands_in_readme() -> None:
