@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from components.core import queries
 from components.core.conventions import IDLE_FALLBACK, START_SECONDS
@@ -276,3 +277,12 @@ def test_a_pool_is_as_full_as_its_models_may_get() -> None:
 
 def test_a_window_is_longer_than_the_start_it_is_made_for() -> None:
     assert [scale_in_seconds(start) for start in (1, 59, 60, 3540)] == [60, 60, 120, MOST_SECONDS]
+
+
+@pytest.mark.parametrize(
+    ("zone", "said"),
+    [("localtime", "write it as Europe/Berlin"), ("europe/berlin", "did you mean Europe/Berlin?")],
+)
+def test_a_zone_that_every_machine_reads_alike_is_asked_for(zone: str, said: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(said)):
+        HoursSettings.model_validate({**HOURS, "time_zone": zone})
