@@ -190,8 +190,8 @@ def reconciling(folder: Path, state: State) -> Generator[Reconciler]:
     with _engine() as engine, secret_store(folder / "account") as store:
         limits = {"request_bytes": 10**6, "output_tokens": 1000, "choices": 1}
         tags = ["cheap", "complex_reasoning"]
-        known = {"fields": sorted(REQUEST_FIELDS), "tasks": {}, "truncating_models": []}
-        rules = {**limits, **known, "routing_tags": tags}
+        rules: dict[str, Any] = {**limits, "routing_tags": tags, "truncating_models": []}
+        rules |= {"fields": sorted(REQUEST_FIELDS), "tasks": {}}
         hooks = {
             f"{RULES}.json": json.dumps(rules),
             f"{RULES}.py": (_HOOKS / f"{RULES}.py").read_text(encoding="utf-8"),
