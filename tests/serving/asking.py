@@ -16,7 +16,7 @@ from tests.serving.processes import Server
 from tests.serving.stacks import MASTER_KEY
 
 SHORT, LONG, EITHER, TAG = "akko-coder", "akko-large", "akko-any", "complex_reasoning"
-OUTPUT_TOKENS = 512
+OUTPUT_TOKENS, LONGEST_SECONDS = 512, 8
 
 
 def ruled() -> dict[str, Any]:
@@ -28,6 +28,7 @@ def ruled() -> dict[str, Any]:
         long.pop(planned)
     value["models"][LONG] = long
     value["gateway"]["model_aliases"][EITHER] = [SHORT, LONG]
+    value["streams"] = {"longest_seconds": LONGEST_SECONDS}
     value["gateway"] |= {
         "fallbacks": {SHORT: [LONG]},
         "context_fallbacks": {SHORT: [LONG]},

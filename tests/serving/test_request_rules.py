@@ -16,12 +16,6 @@ from tests.serving.upstream import Upstream, upstream
 pytestmark = pytest.mark.timeout(ENVIRONMENT_SECONDS)
 
 _MIB = 2**20
-_TOO_LONG = (
-    "This model's maximum context length is 4096 tokens. However, your prompt contains at least "
-    "4097 input tokens, which exceeds this limit even without any output tokens. Please reduce "
-    "the length of the input prompt."
-)
-"""vLLM 0.31.0, vllm/renderers/params.py."""
 
 
 @pytest.fixture(scope="module")

@@ -1,21 +1,23 @@
 """Which model answers: the rendered ways from a name to a model on the real LiteLLM."""
 
+import time
 from collections.abc import Generator
 from typing import Any
 
+import httpx
 import pytest
 
-from tests.serving.asking import EITHER, LONG, SHORT, TAG, ask, key_of, ruled
+from tests.serving.asking import EITHER, LONG, LONGEST_SECONDS, SHORT, TAG, ask, key_of, ruled
 from tests.serving.conftest import ENVIRONMENT_SECONDS
 from tests.serving.gateways import running_gateway
 from tests.serving.processes import Server
 from tests.serving.stacks import MASTER_KEY, gateway_of
 from tests.serving.states import State
-from tests.serving.upstream import Upstream, upstream
+from tests.serving.streams import chat
+from tests.serving.upstream import WORDS, Upstream, upstream
 
 pytestmark = pytest.mark.timeout(ENVIRONMENT_SECONDS)
 
-_MIB = 2**20
 _TOO_LONG = (
     "This model's maximum context length is 4096 tokens. However, your prompt contains at least "
     "4097 input tokens, which exceeds this limit even without any output tokens. Please reduce "
@@ -128,6 +130,34 @@ def test_b8_a_name_of_several_models_is_answered_by_all_of_them(
     for _ in range(8):
         assert ask(server, key, model=EITHER, text="word " * 5000).status_code == 200
     assert set(_models(engine)) == {LONG}
+
+
+def test_b8_an_engine_that_is_slow_is_waited_for(
+    server: Server, key: str, engine: Upstream
+) -> None:
+    """Row B8: an answer may take longer than any silence in it."""
+    engine.seconds_a_word = LONGEST_SECONDS / 3
+    try:
+        answer = chat(server.url, SHORT, key=key)
+    finally:
+        engine.seconds_a_word = 0
+    assert (answer.text, answer.done) == ("".join(WORDS), True)
+    assert _models(engine) == [SHORT]
+
+
+def test_b8_an_engine_that_says_nothing_more_is_given_up_and_nobody_takes_it_for_an_end(
+    server: Server, key: str, engine: Upstream
+) -> None:
+    """Row B8: after the silence that the document allows, with an error; others are answered."""
+    engine.go_on.clear()
+    begin = time.monotonic()
+    try:
+        with pytest.raises((AssertionError, httpx.HTTPError)):  # an event that is an error
+            chat(server.url, SHORT, key=key)
+        assert LONGEST_SECONDS <= time.monotonic() - begin < 3 * LONGEST_SECONDS
+    finally:
+        engine.go_on.set()
+    assert ask(server, key).status_code == 200
 
 
 def test_d7_a_tenant_s_nonsense_puts_no_model_to_rest(
