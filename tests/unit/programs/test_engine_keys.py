@@ -41,7 +41,10 @@ def _ask(keys: EngineKeys, path: str, *brought: str, kind: str = "http") -> list
     async def receive() -> dict[str, Any]:
         raise AssertionError("nobody reads the body of who is not let in")
 
-    asyncio.run(keys({"type": kind, "path": path, "headers": headers}, receive, send))
+    # Not `asyncio.run`, which takes the loop away that other tests go on with.
+    with contextlib.closing(asyncio.new_event_loop()) as loop:
+        scope = {"type": kind, "path": path, "headers": headers}
+        loop.run_until_complete(keys(scope, receive, send))
     return got
 
 
