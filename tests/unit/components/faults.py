@@ -116,8 +116,8 @@ FAULTS: Mapping[str, tuple[str, Any, str]] = {
     "an engine for the public": (
         f"{MODEL}.service_type",
         "LoadBalancer",
-        f"{MODEL}.service_type is 'LoadBalancer': input should be 'ClusterIP' (An engine's \"
-        \"keys know no tenants; expose the gateway)\",
+        f"{MODEL}.service_type is 'LoadBalancer': input should be 'ClusterIP' (An engine's "
+        "keys know no tenants; expose the gateway)",
     ),
     "a branch for a revision": (
         f"{MODEL}.revision",
