@@ -155,9 +155,9 @@ def gateway_pod(
         "args": [
             f"--config={CONFIG}/config.yaml",
             f"--port={GATEWAY_PORT}",
-            # More pods, not more processes in one: two gave 1.6 times the answers for 2.3 times the
-            # memory (`make bench-gateway`), and uvicorn kills a worker, streams and all, that a busy
-            # CPU keeps silent for 5 s; a lone one has no such supervisor.
+            # More pods, not more processes in one: two gave 1.6 times the answers for 2.3 times
+            # the memory (`make bench-gateway`), and uvicorn kills a worker, streams and all, that a
+            # busy CPU keeps silent for 5 s; a lone one has no such supervisor.
             "--num_workers=1",
             f"--keepalive_timeout={drain.keep_alive_seconds}",
             f"--prometheus_metrics_port={METRICS_PORT}",
