@@ -177,7 +177,7 @@ def test_a_lower_priority_number_overtakes(engine: Engine) -> None:
     """Row B19: of two that wait, the later one with the smaller number is worked on first."""
     with ThreadPoolExecutor(4) as pool:
         # Of different lengths, so that one place gets free and not both.
-        busy = [pool.submit(_finished_at, engine, tokens, 0) for tokens in (700, 1400)]
+        busy = [pool.submit(_finished_at, engine, tokens, 0) for tokens in (1900, 3800)]
         _await_load(engine, AT_ONCE, 0)
         late = pool.submit(_finished_at, engine, 200, 9)
         _await_load(engine, AT_ONCE, 1)
@@ -272,7 +272,7 @@ def test_sigterm_under_load_ends_every_stream_within_the_chain(
 
     Half of them come through the real gateway. Last in this module, for it ends the engine.
     """
-    tokens = 2200  # 27 s on two idle cores, of which the hook takes 15
+    tokens = 3600  # 36 s on two idle cores, of which the hook takes 15
 
     def stream(url: str) -> tuple[Answer, float]:
         answer = chat(url, "akko-coder", key=MASTER_KEY, max_tokens=tokens, ignore_eos=True)
