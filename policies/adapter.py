@@ -19,8 +19,8 @@ from pulumi_policy import (
     StackValidationPolicy,
 )
 
-from policies.objects import Resource
-from policies.tree import Node, tree
+from policies.reading.objects import Resource
+from policies.reading.tree import Node, tree
 
 Parameters = Mapping[str, Any]
 """Values of a rule's parameters; those that the policy configuration leaves out have defaults."""

@@ -10,7 +10,7 @@ from pulumi_policy import EnforcementLevel
 from components.core.model_lock import LOCK_FOLDER, lock_path, lock_text, locked_model
 from components.document import plans
 from policies.adapter import resource_policy
-from policies.architectures import ARCHITECTURE_KNOWN
+from policies.models.architectures import ARCHITECTURE_KNOWN
 from tests.rendering import document, render
 from tests.unit.policies.analyzer import analyze
 from tests.unit.policies.cases import Case

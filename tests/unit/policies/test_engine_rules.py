@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from pulumi.runtime import proto
 
-from policies.network import selects
-from policies.quantities import quantity, whole
-from policies.tree import tree
+from policies.reading.network import selects
+from policies.reading.quantities import quantity, whole
+from policies.reading.tree import tree
 from tests.unit.policies.analyzer import UNKNOWN, analyze, put
 from tests.unit.policies.cases_groups import ISOLATED
 from tests.unit.policies.manifests import CONTAINER, DEPLOYMENT, ENGINE, GATEWAY, POD, Json, engine

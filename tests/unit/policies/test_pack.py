@@ -11,7 +11,7 @@ from pulumi.runtime import proto
 from pulumi_policy import EnforcementLevel, Policy, ResourceValidationPolicy
 
 from policies.pack import POLICIES, RULES
-from policies.tree import tree
+from policies.reading.tree import tree
 from tests.unit.policies.analyzer import SENTINELS, UNKNOWN, analyze, put, secret
 from tests.unit.policies.cases import Case
 from tests.unit.policies.cases_credentials import CANARY, HUB_TOKEN

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pulumi_policy.proxy import unknown_checking_proxy
 
 from components.core.launch import UNKNOWN
-from policies.tree import ABSENT, tree
+from policies.reading.tree import ABSENT, tree
 from tests.unit.policies.analyzer import SENTINELS
 
 

@@ -1,0 +1,1 @@
+"""Who may reach an engine or the gateway, and with which key (AX)."""

@@ -1,0 +1,1 @@
+"""Whether a change or a loss is noticed by clients (RL)."""
