@@ -1,20 +1,25 @@
 """Which model answers: the rendered ways from a name to a model on the real LiteLLM."""
 
 import time
-from collections.abc import Generator
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.serving.asking import EITHER, LONG, LONGEST_SECONDS, SHORT, TAG, ask, key_of, ruled
 from tests.serving.conftest import ENVIRONMENT_SECONDS
-from tests.serving.gateways import running_gateway
 from tests.serving.processes import Server
-from tests.serving.stacks import MASTER_KEY, gateway_of
-from tests.serving.states import State
+from tests.serving.requests.asking import (
+    EITHER,
+    LONG,
+    LONGEST_SECONDS,
+    SHORT,
+    TAG,
+    ask,
+    key_of,
+)
+from tests.serving.stacks import MASTER_KEY
 from tests.serving.streams import chat
-from tests.serving.upstream import WORDS, Upstream, upstream
+from tests.serving.upstream import WORDS, Upstream
 
 pytestmark = pytest.mark.timeout(ENVIRONMENT_SECONDS)
 
@@ -24,36 +29,6 @@ _TOO_LONG = (
     "the length of the input prompt."
 )
 """vLLM 0.31.0, vllm/renderers/params.py."""
-
-
-@pytest.fixture(scope="module")
-def running() -> Generator[Upstream]:
-    with upstream() as engine:
-        engine.go_on.set()
-        yield engine
-
-
-@pytest.fixture
-def engine(running: Upstream) -> Upstream:
-    """It has received nothing yet, and refuses nothing."""
-    running.received.clear()
-    running.refusals.clear()
-    return running
-
-
-@pytest.fixture(scope="module")
-def server(
-    gateway_state: State, running: Upstream, tmp_path_factory: pytest.TempPathFactory
-) -> Generator[Server]:
-    folder, container = tmp_path_factory.mktemp("gateway"), gateway_of(ruled())
-    with running_gateway(container, gateway_state, running.url, folder) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def key(server: Server) -> str:
-    """Of a team that may use every model, and no tag."""
-    return key_of(server, "plain", [SHORT, LONG, EITHER])
 
 
 def _models(engine: Upstream) -> list[str]:

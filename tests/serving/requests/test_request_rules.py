@@ -1,51 +1,17 @@
 """What the gateway lets through: the rendered rules on the real LiteLLM."""
 
-from collections.abc import Generator
 from typing import Any
 
 import pytest
 
-from tests.serving.asking import EITHER, LONG, OUTPUT_TOKENS, SHORT, TAG, ask, key_of, ruled
 from tests.serving.conftest import ENVIRONMENT_SECONDS
-from tests.serving.gateways import running_gateway
 from tests.serving.processes import Server
-from tests.serving.stacks import gateway_of
-from tests.serving.states import State
-from tests.serving.upstream import Upstream, upstream
+from tests.serving.requests.asking import LONG, OUTPUT_TOKENS, SHORT, TAG, ask, key_of
+from tests.serving.upstream import Upstream
 
 pytestmark = pytest.mark.timeout(ENVIRONMENT_SECONDS)
 
 _MIB = 2**20
-
-
-@pytest.fixture(scope="module")
-def running() -> Generator[Upstream]:
-    with upstream() as engine:
-        engine.go_on.set()
-        yield engine
-
-
-@pytest.fixture
-def engine(running: Upstream) -> Upstream:
-    """It has received nothing yet, and refuses nothing."""
-    running.received.clear()
-    running.refusals.clear()
-    return running
-
-
-@pytest.fixture(scope="module")
-def server(
-    gateway_state: State, running: Upstream, tmp_path_factory: pytest.TempPathFactory
-) -> Generator[Server]:
-    folder, container = tmp_path_factory.mktemp("gateway"), gateway_of(ruled())
-    with running_gateway(container, gateway_state, running.url, folder) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def key(server: Server) -> str:
-    """Of a team that may use every model, and no tag."""
-    return key_of(server, "plain", [SHORT, LONG, EITHER])
 
 
 @pytest.mark.parametrize(

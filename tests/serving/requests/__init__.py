@@ -1,0 +1,1 @@
+"""What the gateway lets through, and which model answers: one gateway with all rules and ways."""
